@@ -1,0 +1,79 @@
+"""Every exception that stepvisor raises on purpose.
+
+::
+
+    StepvisorError
+    +-- InputError            what the user gave is wrong (exit code 2)
+    |   +-- ImageError        a kernel image or initramfs that cannot be used
+    |   +-- SymbolError       a symbol that does not exist or is ambiguous
+    |   +-- ProbeError        a place where no probe can go
+    |   +-- GuestConfigError  memory, vCPUs, CPU model or command line that cannot work
+    |   +-- SetupError        a program or package that is missing or too old
+    +-- MachineError          QEMU did not start, or ended when it should not (exit code 1)
+    +-- MonitorError          the monitor refused, failed its self-test, or stopped (exit code 1)
+    +-- GuestError            the guest did not do what it was asked in time (exit code 1)
+
+A message says what was wrong, where, and what to do next. The command line prints it as one line;
+`exit_code` is the process's exit code.
+"""
+
+__all__ = (
+    "GuestConfigError",
+    "GuestError",
+    "ImageError",
+    "InputError",
+    "MachineError",
+    "MonitorError",
+    "ProbeError",
+    "SetupError",
+    "StepvisorError",
+    "SymbolError",
+)
+
+
+class StepvisorError(Exception):
+    """Base of all of them."""
+
+    exit_code = 1
+
+
+class InputError(StepvisorError):
+    """What the user gave is wrong; nothing was left running."""
+
+    exit_code = 2
+
+
+class ImageError(InputError):
+    """A kernel image or initramfs that cannot be used."""
+
+
+class SymbolError(InputError):
+    """A symbol that does not exist or is ambiguous; `near` holds similar names."""
+
+    def __init__(self, message: str, near: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.near = near
+
+
+class ProbeError(InputError):
+    """A place where no probe can go."""
+
+
+class GuestConfigError(InputError):
+    """Memory, vCPUs, CPU model or kernel command line that cannot work."""
+
+
+class SetupError(InputError):
+    """A program or package that stepvisor needs is missing or too old."""
+
+
+class MachineError(StepvisorError):
+    """QEMU did not start, or ended when it should not; the message carries its last words."""
+
+
+class MonitorError(StepvisorError):
+    """The monitor refused a command, failed its self-test, or stopped."""
+
+
+class GuestError(StepvisorError):
+    """The guest did not do what it was asked in time."""
