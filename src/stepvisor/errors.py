@@ -5,6 +5,7 @@
     StepvisorError
     +-- InputError            what the user gave is wrong (exit code 2)
     |   +-- ImageError        a kernel image or initramfs that cannot be used
+    |   +-- ArchiveError      a package or compressed file that cannot be unpacked
     |   +-- SymbolError       a symbol that does not exist or is ambiguous
     |   +-- ProbeError        a place where no probe can go
     |   +-- GuestConfigError  memory, vCPUs, CPU model or command line that cannot work
@@ -18,6 +19,7 @@ A message says what was wrong, where, and what to do next. The command line prin
 """
 
 __all__ = (
+    "ArchiveError",
     "GuestConfigError",
     "GuestError",
     "ImageError",
@@ -47,6 +49,10 @@ class ImageError(InputError):
     """A kernel image or initramfs that cannot be used."""
 
 
+class ArchiveError(InputError):
+    """A package or compressed file that is damaged, cut short, or not what it should be."""
+
+
 class SymbolError(InputError):
     """A symbol that does not exist or is ambiguous; `near` holds similar names."""
 
@@ -68,7 +74,17 @@ class SetupError(InputError):
 
 
 class MachineError(StepvisorError):
-    """QEMU did not start, or ended when it should not; the message carries its last words."""
+    """QEMU did not start, or ended when it should not; the message carries its last words.
+
+    `argv` is its command line, `process_exit_code` its exit code (negative for a signal).
+    """
+
+    def __init__(
+        self, message: str, argv: tuple[str, ...] = (), process_exit_code: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.argv = argv
+        self.process_exit_code = process_exit_code
 
 
 class MonitorError(StepvisorError):
