@@ -10,7 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-from generator import SpecError, emit_wire
+from generator import SpecError, emit_arch, emit_wire
+from generator.arch import load_arch
 from generator.wire import load_wire
 
 __all__ = ("main", "outputs")
@@ -21,9 +22,13 @@ _SPEC = Path(__file__).resolve().parent
 def outputs(spec: Path = _SPEC) -> dict[str, str]:
     """Path relative to the repository -> text, for every generated file. Raises SpecError."""
     wire = load_wire(tomllib.loads((spec / "wire.toml").read_text(encoding="utf-8")))
+    arch = load_arch(tomllib.loads((spec / "arch.toml").read_text(encoding="utf-8")))
     return {
+        "docs/reference/registers.md": emit_arch.arch_markdown(arch),
+        "el2/include/arch_gen.h": emit_arch.arch_header(arch),
         "el2/include/wire_gen.h": emit_wire.wire_header(wire),
         "el2/layout_check.c": emit_wire.layout_check(wire),
+        "src/stepvisor/_gen/arch.py": emit_arch.arch_python(arch),
         "src/stepvisor/_gen/wire.py": emit_wire.wire_python(wire),
     }
 
