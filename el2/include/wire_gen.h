@@ -264,145 +264,145 @@
 
 /* one page; the host writes the first half of each pair, the monitor the second */
 struct sv_control {
-    u64 host_magic;
-    u64 host_abi;
-    u64 ram_base; /* first byte of RAM, where the region starts */
-    u64 ram_size; /* all of RAM in bytes, region included */
-    u64 guest_entry; /* physical address of the kernel's first instruction */
-    u64 guest_argument; /* x0 there: the device tree */
-    u64 gicd_base;
-    u64 gicr_base;
-    u64 uart_base; /* PL011 for the monitor's last words */
-    u64 forbidden_base; /* device range the guest must not reach (fw_cfg: it does DMA) */
-    u64 forbidden_size; /* bytes, multiple of 4096, 0 for none */
-    u32 vcpus;
-    u32 flags; /* enum flag bits */
-    u32 heartbeat_timeout_ms;
-    u32 tick_hz; /* mailbox polls per second and vCPU */
-    u64 reserved0[19];
-    u64 magic;
-    u64 abi;
-    u32 state; /* enum state */
-    u32 failure; /* enum failure */
-    u64 frequency; /* counter ticks per second (CNTFRQ_EL0) */
-    u64 start_ticks; /* counter at the guest's first instruction */
-    u64 user_ticks; /* counter when a vCPU was first seen at EL0, 0 until then */
-    u64 pool_pages; /* pages in the pool */
-    u64 pool_used; /* pages of it in use */
-    u64 probes; /* probes armed */
-    u64 panic_vector; /* vector offset of the exception at EL2 that stopped the monitor */
-    u64 panic_esr;
-    u64 panic_elr;
-    u64 panic_far;
-    u64 panic_vcpu;
-    u64 reserved1[50];
-    u64 request; /* sequence number, host */
-    u32 opcode; /* enum command */
-    u32 count; /* entries in the bulk argument */
-    u64 arguments[6];
-    u64 answer; /* sequence number of the request answered, monitor */
-    u32 status; /* enum status */
-    u32 failed_index; /* first entry of the bulk argument that was refused */
-    u64 results[54];
-    u64 heartbeat; /* the host counts it up; it stands still: the host is gone */
-    u64 reserved2[351];
+	u64 host_magic;
+	u64 host_abi;
+	u64 ram_base; /* first byte of RAM, where the region starts */
+	u64 ram_size; /* all of RAM in bytes, region included */
+	u64 guest_entry; /* physical address of the kernel's first instruction */
+	u64 guest_argument; /* x0 there: the device tree */
+	u64 gicd_base;
+	u64 gicr_base;
+	u64 uart_base; /* PL011 for the monitor's last words */
+	u64 forbidden_base; /* device range the guest must not reach (fw_cfg: it does DMA) */
+	u64 forbidden_size; /* bytes, multiple of 4096, 0 for none */
+	u32 vcpus;
+	u32 flags; /* enum flag bits */
+	u32 heartbeat_timeout_ms;
+	u32 tick_hz; /* mailbox polls per second and vCPU */
+	u64 reserved0[19];
+	u64 magic;
+	u64 abi;
+	u32 state; /* enum state */
+	u32 failure; /* enum failure */
+	u64 frequency; /* counter ticks per second (CNTFRQ_EL0) */
+	u64 start_ticks; /* counter at the guest's first instruction */
+	u64 user_ticks; /* counter when a vCPU was first seen at EL0, 0 until then */
+	u64 pool_pages; /* pages in the pool */
+	u64 pool_used; /* pages of it in use */
+	u64 probes; /* probes armed */
+	u64 panic_vector; /* vector offset of the exception at EL2 that stopped the monitor */
+	u64 panic_esr;
+	u64 panic_elr;
+	u64 panic_far;
+	u64 panic_vcpu;
+	u64 reserved1[50];
+	u64 request; /* sequence number, host */
+	u32 opcode; /* enum command */
+	u32 count; /* entries in the bulk argument */
+	u64 arguments[6];
+	u64 answer; /* sequence number of the request answered, monitor */
+	u32 status; /* enum status */
+	u32 failed_index; /* first entry of the bulk argument that was refused */
+	u64 results[54];
+	u64 heartbeat; /* the host counts it up; it stands still: the host is gone */
+	u64 reserved2[351];
 };
 
 /* READ_CPU's answer, at control.results: one vCPU at its last exit */
 struct sv_cpu_registers {
-    u64 x[31];
-    u64 pc;
-    u64 pstate;
-    u64 sp_el0;
-    u64 sp_el1;
-    u64 ttbr0;
-    u64 ttbr1;
-    u64 tcr;
-    u64 sctlr;
-    u64 vbar;
-    u64 mair;
-    u64 vcpu;
-    u64 elr_el1;
-    u64 spsr_el1;
-    u64 esr_el1;
-    u64 far_el1;
-    u64 tpidr_el1;
-    u64 contextidr;
-    u64 tpidr_el0;
-    u64 ticks;
+	u64 x[31];
+	u64 pc;
+	u64 pstate;
+	u64 sp_el0;
+	u64 sp_el1;
+	u64 ttbr0;
+	u64 ttbr1;
+	u64 tcr;
+	u64 sctlr;
+	u64 vbar;
+	u64 mair;
+	u64 vcpu;
+	u64 elr_el1;
+	u64 spsr_el1;
+	u64 esr_el1;
+	u64 far_el1;
+	u64 tpidr_el1;
+	u64 contextidr;
+	u64 tpidr_el0;
+	u64 ticks;
 };
 
 /* counters of one vCPU, written by the monitor only */
 struct sv_vcpu_status {
-    u64 online; /* 1 while the vCPU is on (PSCI) */
-    u64 exits; /* exceptions taken to EL2 */
-    u64 hits; /* probe hits, recorded or lost */
-    u64 steps; /* displaced instructions that completed a software step */
-    u64 steps_to_vector; /* of these: ended at a synchronous exception vector */
-    u64 derailed; /* steps that ended in an IRQ, FIQ or SError vector */
-    u64 astray; /* steps that ended anywhere else than the instruction leads */
-    u64 held; /* steps before which an interrupt was held back */
-    u64 reflected; /* exceptions given back to the guest as UNDEF or abort */
-    u64 data_steps; /* data accesses to a shadowed page served by a step */
-    u64 data_reads; /* reads of a shadowed page served by emulation */
-    u64 interrupts; /* physical interrupts taken at EL2 for the guest */
-    u64 overflows; /* interrupts queued because the list registers were full */
-    u64 blocked_ticks; /* counter ticks spent waiting for room in the ring */
-    u64 lost; /* records dropped, in all */
-    u64 sequence; /* records produced, in all */
-    u64 psci_calls;
-    u64 region_steps; /* exclusive regions run natively */
-    u64 ticks; /* monitor timer interrupts */
-    u64 reserved[237];
+	u64 online; /* 1 while the vCPU is on (PSCI) */
+	u64 exits; /* exceptions taken to EL2 */
+	u64 hits; /* probe hits, recorded or lost */
+	u64 steps; /* displaced instructions that completed a software step */
+	u64 steps_to_vector; /* of these: ended at a synchronous exception vector */
+	u64 derailed; /* steps that ended in an IRQ, FIQ or SError vector */
+	u64 astray; /* steps that ended anywhere else than the instruction leads */
+	u64 held; /* steps before which an interrupt was held back */
+	u64 reflected; /* exceptions given back to the guest as UNDEF or abort */
+	u64 data_steps; /* data accesses to a shadowed page served by a step */
+	u64 data_reads; /* reads of a shadowed page served by emulation */
+	u64 interrupts; /* physical interrupts taken at EL2 for the guest */
+	u64 overflows; /* interrupts queued because the list registers were full */
+	u64 blocked_ticks; /* counter ticks spent waiting for room in the ring */
+	u64 lost; /* records dropped, in all */
+	u64 sequence; /* records produced, in all */
+	u64 psci_calls;
+	u64 region_steps; /* exclusive regions run natively */
+	u64 ticks; /* monitor timer interrupts */
+	u64 reserved[237];
 };
 
 /* producer and consumer positions of one ring, a cache line apart */
 struct sv_ring_index {
-    u64 head; /* bytes produced, monitor */
-    u64 reserved0[15];
-    u64 tail; /* bytes consumed, host */
-    u64 reserved1[15];
+	u64 head; /* bytes produced, monitor */
+	u64 reserved0[15];
+	u64 tail; /* bytes consumed, host */
+	u64 reserved1[15];
 };
 
 /* header of every record in a ring; sizes are multiples of 8 */
 struct sv_record {
-    u16 type; /* enum record */
-    u16 size; /* bytes, header included (PAD: 0 = to the end of the ring) */
-    u8 vcpu;
-    u8 flags;
-    u16 slot; /* probe slot, 0 for none */
-    u64 sequence; /* per vCPU, from 0, counts lost records too */
-    u64 ticks; /* counter (CNTPCT_EL0) */
-    u64 pc; /* guest virtual address */
+	u16 type; /* enum record */
+	u16 size; /* bytes, header included (PAD: 0 = to the end of the ring) */
+	u8 vcpu;
+	u8 flags;
+	u16 slot; /* probe slot, 0 for none */
+	u64 sequence; /* per vCPU, from 0, counts lost records too */
+	u64 ticks; /* counter (CNTPCT_EL0) */
+	u64 pc; /* guest virtual address */
 };
 
 /* a probe hit, before the displaced instruction runs */
 struct sv_record_hit {
-    struct sv_record record;
-    u64 x[6]; /* x0 to x5 */
+	struct sv_record record;
+	u64 x[6]; /* x0 to x5 */
 };
 
 /* records that a full ring dropped right before this one */
 struct sv_record_lost {
-    struct sv_record record;
-    u64 lost;
+	struct sv_record record;
+	u64 lost;
 };
 
 /* the guest rewrote the probed instruction: the probe is disarmed */
 struct sv_record_changed {
-    struct sv_record record;
-    u32 old;
-    u32 new;
+	struct sv_record record;
+	u32 old;
+	u32 new;
 };
 
 /* one probe of an ARM command; DISARM reads `slot` only */
 struct sv_probe_descriptor {
-    u64 ipa; /* physical address of the instruction */
-    u64 va; /* its guest virtual address */
-    u32 slot; /* 1 to MAX_SLOTS-1 */
-    u32 word; /* the instruction expected there */
-    u32 plan; /* enum plan */
-    u32 plan_argument;
+	u64 ipa; /* physical address of the instruction */
+	u64 va; /* its guest virtual address */
+	u32 slot; /* 1 to MAX_SLOTS-1 */
+	u32 word; /* the instruction expected there */
+	u32 plan; /* enum plan */
+	u32 plan_argument;
 };
 
 #endif /* __ASSEMBLER__ */

@@ -53,11 +53,11 @@ def _c_struct(struct: Struct) -> Iterator[str]:
     yield f"/* {struct.doc} */"
     yield f"struct sv_{struct.name} {{"
     if struct.extends:
-        yield f"    struct sv_{struct.extends} {struct.extends};"
+        yield f"\tstruct sv_{struct.extends} {struct.extends};"
     for field in struct.fields:
         array = "" if field.count is None else f"[{field.count}]"
         comment = f" /* {field.doc} */" if field.doc else ""
-        yield f"    {field.type} {field.name}{array};{comment}"
+        yield f"\t{field.type} {field.name}{array};{comment}"
     yield "};"
 
 
