@@ -51,11 +51,6 @@ class Field:
         return self.high - self.low + 1
 
     @property
-    def macro(self) -> str:
-        """The field's part of a C name."""
-        return self.name.upper()
-
-    @property
     def mask(self) -> int:
         """The field's bits, in place."""
         return ((1 << self.width) - 1) << self.low
@@ -82,10 +77,6 @@ class ValueSet:
     register: str
     field: str
     values: dict[str, int]
-
-    def macro(self, label: str) -> str:
-        """C name of one value."""
-        return f"{self.name}_{label.upper()}"
 
 
 @dataclass(frozen=True)
@@ -201,9 +192,9 @@ def _macro_names(arch: Arch) -> Iterator[str]:
         yield from (f"SYS_{name}", f"ISS_SYSREG_{name}")
     for register in arch.registers.values():
         for field in register.fields:
-            stem = f"{register.name}_{field.macro}"
+            stem = f"{register.name}_{field.name}"
             yield from (f"{stem}_MASK", f"{stem}_SHIFT", f"{stem}_WIDTH")
             if field.width == 1:
                 yield stem
     for enum in arch.enums:
-        yield from (enum.macro(label) for label in enum.values)
+        yield from (f"{enum.name}_{label}" for label in enum.values)

@@ -29,7 +29,7 @@ def arch_header(arch: Arch) -> str:
     for enum in arch.enums:
         lines += ["", f"/* {enum.register}.{enum.field}{': ' * bool(enum.doc)}{enum.doc} */"]
         lines += [
-            f"#define {enum.macro(label)} REG_UL({value:#x})"
+            f"#define {enum.name}_{label} REG_UL({value:#x})"
             for label, value in enum.values.items()
         ]
     return "\n".join([*lines, "", "#endif /* SV_ARCH_GEN_H */", ""])
@@ -39,7 +39,7 @@ def _register_macros(register: Register) -> Iterator[str]:
     if register.ones:
         yield f"#define {register.name}_RES1 REG_UL(0x{register.ones:016x})"
     for field in register.fields:
-        stem = f"{register.name}_{field.macro}"
+        stem = f"{register.name}_{field.name}"
         if field.width == 1:
             comment = f" /* {field.doc} */" if field.doc else ""
             yield f"#define {stem} REG_UL(0x{field.mask:016x}){comment}"
@@ -161,4 +161,4 @@ def _markdown_values(enum: ValueSet) -> Iterator[str]:
     yield ""
     yield "| value | name |"
     yield "|---|---|"
-    yield from (f"| {value:#x} | {enum.macro(label)} |" for label, value in enum.values.items())
+    yield from (f"| {value:#x} | {enum.name}_{label} |" for label, value in enum.values.items())
