@@ -1,0 +1,59 @@
+"""What comes out of the rings."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvisor._gen import wire
+
+__all__ = ("HIT_DTYPE", "Drained", "Lost", "Notice", "ProbeChanged", "ProbeGone")
+
+HIT_DTYPE = wire.RECORD_HIT
+"""One hit: fields ``vcpu``, ``slot``, ``sequence`` (per vCPU), ``ticks`` (counter), ``pc`` and ``x``
+(x0 upwards); the array is the ring's own format, so that draining is one copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that is not a hit."""
+
+    vcpu: int
+    slot: int
+    """Probe concerned, 0 for none."""
+    ticks: int
+    """Counter."""
+    pc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Notice):
+    """A full ring dropped records right before this point."""
+
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeChanged(Notice):
+    """The guest rewrote the probed instruction; the probe is disarmed."""
+
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeGone(Notice):
+    """The probed page was given back; the probe is disarmed."""
+
+
+@dataclass(slots=True)
+class Drained:
+    """One round over the rings."""
+
+    hits: list[NDArray[np.void]] = field(default_factory=list)
+    """Arrays of :data:`HIT_DTYPE`, each of one vCPU and in its order."""
+    notices: list[Notice] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether anything came."""
+        return bool(self.hits or self.notices)

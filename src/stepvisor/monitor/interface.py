@@ -1,0 +1,132 @@
+"""What a hypervisor offers to a tracer.
+
+Another hypervisor (KVM on an arm64 host, Xen through its own monitor events) becomes usable by
+implementing :class:`Backend`. The vocabulary is the project's: probe, slot, plan, hit, ring.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stepvisor.monitor.events import Drained
+from stepvisor.monitor.registers import CpuRegisters
+
+__all__ = ("Backend", "Capabilities", "Plan", "Policy", "ProbeRequest", "VcpuCounters")
+
+
+class Plan(enum.Enum):
+    """How a displaced instruction runs, and where it may lead."""
+
+    STEP_LINEAR = "to the next instruction, or to a synchronous exception vector"
+    STEP_BRANCH_IMMEDIATE = "also to a target encoded in the instruction"
+    STEP_BRANCH_REGISTER = "to the address in a register"
+    STEP_OTHER = "anywhere: an exception return or an instruction that traps"
+
+
+class Policy(enum.Enum):
+    """What happens when a ring is full."""
+
+    BLOCK = "block"
+    """The vCPU waits with its clock stopped; nothing is lost."""
+    DROP = "drop"
+    """The record is dropped and counted in the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Limits of a backend."""
+
+    vcpus: int
+    probes: int
+    """Probes that may be armed at a time."""
+    hit_registers: int
+    """General registers in a hit, from x0."""
+    policies: frozenset[Policy]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """One probe to arm."""
+
+    slot: int
+    """The number that its hits carry, 1 to `Capabilities.probes`."""
+    va: int
+    """Guest virtual address of the instruction."""
+    ipa: int
+    """Its guest physical address."""
+    word: int
+    """The instruction that is expected there."""
+    plan: Plan
+    label: str
+    """What the user calls it, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class VcpuCounters:
+    """What one vCPU has done so far; `blocked_ticks` in counter ticks, the rest are counts."""
+
+    online: int
+    exits: int
+    hits: int
+    steps: int
+    steps_to_vector: int
+    derailed: int
+    """Steps that ended in an interrupt vector: must stay 0."""
+    astray: int
+    """Steps that ended where the instruction cannot lead: must stay 0."""
+    held: int
+    reflected: int
+    data_steps: int
+    data_reads: int
+    interrupts: int
+    overflows: int
+    blocked_ticks: int
+    lost: int
+
+
+class Backend(Protocol):
+    """A running guest that can be probed. Every method may raise :class:`MonitorError`."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Limits."""
+
+    @property
+    def frequency(self) -> int:
+        """Ticks per second of the counter in events."""
+
+    @property
+    def start_ticks(self) -> int:
+        """The counter at the guest's first instruction."""
+
+    @property
+    def user_ticks(self) -> int:
+        """The counter when user space was first seen, 0 until then."""
+
+    def check(self) -> None:
+        """Raise when the guest or its hypervisor is no longer there, else nothing."""
+
+    def arm(self, probes: Sequence[ProbeRequest]) -> None:
+        """Arm all of `probes`, or none.
+
+        :raise ProbeError: When one of them cannot be armed; the message names it.
+        """
+
+    def disarm(self, slots: Sequence[int]) -> None:
+        """Disarm; their hits up to now stay readable."""
+
+    def set_policy(self, policy: Policy) -> None:
+        """What happens when a ring is full, from now on."""
+
+    def drain(self) -> Drained:
+        """Everything recorded since the last call; empty when there is nothing."""
+
+    def read_cpu(self) -> CpuRegisters:
+        """Registers of whichever vCPU answers first, as its guest has them at that moment."""
+
+    def counters(self) -> tuple[VcpuCounters, ...]:
+        """Of each vCPU."""
+
+    def read_physical(self, address: int, size: int) -> bytes:
+        """Guest memory by physical address."""

@@ -1,0 +1,159 @@
+"""Drain the rings.
+
+The monitor produces, this code consumes; the position in a ring is a byte count since boot modulo
+its size. Records are 8-byte aligned and never straddle the end. The sequence number of every record
+is checked: each follows the one before it, or a LOST record says how many are missing. Nothing that
+is read here is trusted: what cannot be ends in a :class:`MonitorError`, never in a loop or a read
+outside the ring.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvisor._gen import wire
+from stepvisor.errors import MonitorError
+from stepvisor.monitor.barrier import barrier
+from stepvisor.monitor.events import Drained, Lost, Notice, ProbeChanged, ProbeGone
+
+__all__ = ("RingReader",)
+
+_HIT_SIZE = wire.RECORD_HIT.itemsize
+_HEADER_SIZE = wire.RECORD.itemsize
+_ALIGN = 8
+
+_WINDOW = 8192
+"""Records checked at a time: bounds the work repeated after each record that is not a hit."""
+
+
+class RingReader:
+    """The consumer of one vCPU's ring."""
+
+    def __init__(self, vcpu: int, data: NDArray[np.uint8], index: NDArray[np.void]) -> None:
+        """`data` are the ring's bytes, `index` its ``wire.RING_INDEX`` as an array of length 1."""
+        self._vcpu = vcpu
+        self._data = data
+        self._size = len(data)
+        self._head = index["head"]
+        self._tail = index["tail"]
+        self._next = int(self._tail[0])
+        self._sequence = 0
+
+    def pending(self) -> int:
+        """Bytes that wait to be consumed.
+
+        :raise MonitorError: When the producer's index is impossible.
+        """
+        waiting = int(self._head[0]) - self._next
+        if not 0 <= waiting <= self._size or waiting % _ALIGN:
+            raise self._corrupt(f"its producer index is {waiting} bytes ahead")
+        return waiting
+
+    def drain(self, into: Drained) -> int:
+        """Move everything that waits to `into`; returns the bytes consumed."""
+        waiting = self.pending()
+        if not waiting:
+            return 0
+        barrier()
+        end = self._next + waiting
+        position = self._next
+        while position < end:
+            start = position % self._size
+            chunk = self._data[start : min(start + end - position, self._size)]
+            position += self._drain_chunk(chunk, into, at_end=start + len(chunk) == self._size)
+        if position != end:
+            raise self._corrupt("a record reaches beyond the producer index")
+        barrier()
+        self._next = end
+        self._tail[0] = end
+        return waiting
+
+    def _drain_chunk(self, chunk: NDArray[np.uint8], into: Drained, *, at_end: bool) -> int:
+        """Consume contiguous bytes; returns how many, PAD up to the end of the ring included."""
+        done = 0
+        while done < len(chunk):
+            hits = self._hits(chunk[done:])
+            if len(hits):
+                into.hits.append(hits)
+                done += len(hits) * _HIT_SIZE
+                continue
+            size, notice = self._record(chunk[done:], at_end=at_end)
+            if notice is not None:
+                into.notices.append(notice)
+            done += size
+        return done
+
+    def _hits(self, chunk: NDArray[np.uint8]) -> NDArray[np.void]:
+        """A copy of the hits that `chunk` begins with."""
+        count = min(len(chunk) // _HIT_SIZE, _WINDOW)
+        records = chunk[: count * _HIT_SIZE].view(wire.RECORD_HIT)
+        good = (
+            (records["type"] == wire.Record.HIT)
+            & (records["size"] == _HIT_SIZE)
+            & (records["vcpu"] == self._vcpu)
+        )
+        if not good.all():
+            records = records[: int(np.argmin(good))]
+        hits = records.copy()
+        expected = np.arange(self._sequence, self._sequence + len(hits), dtype=np.uint64)
+        if not np.array_equal(hits["sequence"], expected):
+            wrong = int(np.argmin(hits["sequence"] == expected))
+            raise self._out_of_sequence(int(hits["sequence"][wrong]), int(expected[wrong]))
+        self._sequence += len(hits)
+        return hits
+
+    def _record(self, chunk: NDArray[np.uint8], *, at_end: bool) -> tuple[int, Notice | None]:
+        """Size and content of the one record at the start of `chunk` that is not a hit."""
+        kind, size = (int(value) for value in chunk[:4].view("<u2"))
+        if kind == wire.Record.PAD and (size == 0 or len(chunk) < _HEADER_SIZE):
+            if not at_end:
+                raise self._corrupt("padding in the middle")
+            return len(chunk), None
+        if size < _HEADER_SIZE or size > len(chunk) or size % _ALIGN:
+            raise self._corrupt(f"a record of type {kind} has {size} bytes")
+        if kind == wire.Record.PAD:
+            return size, None
+        return size, self._notice(kind, chunk[:size].copy())
+
+    def _notice(self, kind: int, record: NDArray[np.uint8]) -> Notice:
+        makers: dict[int, tuple[np.dtype[np.void], Callable[[NDArray[np.void]], Notice]]] = {
+            wire.Record.LOST: (wire.RECORD_LOST, _lost),
+            wire.Record.PROBE_CHANGED: (wire.RECORD_CHANGED, _changed),
+            wire.Record.PROBE_GONE: (wire.RECORD, _gone),
+        }
+        dtype, make = makers.get(kind, (None, None))
+        if dtype is None or make is None or len(record) < dtype.itemsize:
+            raise self._corrupt(f"a record of type {kind} has {len(record)} bytes")
+        typed = record[: dtype.itemsize].view(dtype)
+        # A LOST record takes no number itself: it carries that of the record behind the gap.
+        if kind == wire.Record.LOST:
+            self._sequence += int(typed["lost"][0])
+        if int(typed["sequence"][0]) != self._sequence:
+            raise self._out_of_sequence(int(typed["sequence"][0]), self._sequence)
+        if kind != wire.Record.LOST:
+            self._sequence += 1
+        return make(typed)
+
+    def _out_of_sequence(self, found: int, expected: int) -> MonitorError:
+        return self._corrupt(f"record {found} where {expected} was due: records missing or doubled")
+
+    def _corrupt(self, what: str) -> MonitorError:
+        message = f"the ring of vCPU {self._vcpu} is damaged at byte {self._next}: {what}"
+        return MonitorError(message)
+
+
+def _common(record: NDArray[np.void]) -> dict[str, int]:
+    return {name: int(record[name][0]) for name in ("vcpu", "slot", "ticks", "pc")}
+
+
+def _lost(record: NDArray[np.void]) -> Notice:
+    return Lost(**_common(record), lost=int(record["lost"][0]))
+
+
+def _changed(record: NDArray[np.void]) -> Notice:
+    return ProbeChanged(**_common(record), old=int(record["old"][0]), new=int(record["new"][0]))
+
+
+def _gone(record: NDArray[np.void]) -> Notice:
+    return ProbeGone(**_common(record))

@@ -1,0 +1,1 @@
+"""Probes: what the user writes, where that is, how the displaced instruction runs."""
