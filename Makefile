@@ -1,0 +1,45 @@
+# make demo    a Debian kernel under the monitor, traced
+# make test    unit and system tests
+# make check   format, lint, types, layering, generated files
+# make el2     the monitor alone
+# make gen     everything that is generated from spec/
+# make fix     format the code
+#
+# Each does its own set-up: Debian packages, .venv, the monitor, a guest kernel.
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+C_FILES = $(filter-out %_gen.h el2/layout_check.c,$(wildcard el2/*.c el2/include/*.h))
+
+.PHONY: demo test check el2 gen fix setup guest
+
+demo: guest
+	@$(PYTHON) examples/demo.py
+
+test: guest
+	$(PYTHON) -m pytest
+
+check: setup
+	$(PYTHON) spec/gen.py --check
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	$(BIN)/mypy
+	$(PYTHON) -m pytest -q tests/unit/test_layering.py tests/unit/test_headers.py
+
+el2: setup
+	@$(MAKE) --no-print-directory -C el2 PYTHON=$(CURDIR)/$(PYTHON)
+
+gen: setup
+	$(PYTHON) spec/gen.py
+
+fix: setup gen
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(C_FILES)
+
+setup:
+	@python3 scripts/setup.py
+
+guest: setup el2
+	@$(BIN)/stepvisor guest fetch

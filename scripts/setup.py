@@ -1,0 +1,101 @@
+"""Make this machine able to build and test stepvisor: Debian packages and a virtual environment.
+
+Usage: python3 scripts/setup.py
+
+Does only what is missing. Outside `.venv/` and `build/` it touches nothing but the package manager, and that only
+when a program is not there.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+_VENV = _ROOT / ".venv"
+_STAMP = _VENV / "stepvisor-setup"
+_OLDEST_PYTHON = (3, 11)
+
+_PACKAGES = {
+    "qemu-system-aarch64": "qemu-system-arm",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+}
+"""Program -> Debian package."""
+
+
+def main() -> int:
+    """Set everything up; returns the exit code."""
+    if sys.version_info < _OLDEST_PYTHON:
+        return _fail(f"Python {sys.version.split()[0]} is too old: 3.11 or later is needed")
+    if missing := _missing_packages():
+        if not _install(missing):
+            return _fail(
+                "these Debian packages are missing and could not be installed (neither root nor "
+                f"sudo without a password): apt-get install {' '.join(missing)}"
+            )
+        importlib.invalidate_caches()
+        if still := _missing_packages():
+            return _fail(f"still missing after their installation: {' '.join(still)}")
+    return _make_venv()
+
+
+def _missing_packages() -> list[str]:
+    missing = [package for program, package in _PACKAGES.items() if not shutil.which(program)]
+    if not _VENV.exists() and not importlib.util.find_spec("ensurepip"):
+        missing.append("python3-venv")
+    return missing
+
+
+def _install(packages: list[str]) -> bool:
+    """True when apt-get did it."""
+    if not shutil.which("apt-get"):
+        return False
+    prefix: list[str] = []
+    if os.geteuid() != 0:
+        prefix = ["sudo", "-n"]
+        if not shutil.which("sudo") or _run([*prefix, "true"], quiet=True):
+            return False
+    prefix += ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    print(f"installing {' '.join(packages)}", flush=True)
+    options = ["-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "--yes"]
+    # An index that is stale in part still serves most packages: let the installation decide.
+    _run([*prefix, "update"])
+    return _run([*prefix, "install", *options, *packages]) == 0
+
+
+def _make_venv() -> int:
+    """`.venv` with stepvisor (editable) and the development tools; again when pyproject.toml changes."""
+    wanted = _fingerprint()
+    if _STAMP.exists() and _STAMP.read_text(encoding="utf-8") == wanted:
+        return 0
+    print("making .venv", flush=True)
+    if not (_VENV / "bin" / "python").exists() and _run([sys.executable, "-m", "venv", str(_VENV)]):
+        return _fail(f"{sys.executable} -m venv failed")
+    pip = [str(_VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    if _run([*pip, "--quiet", "--editable", f"{_ROOT}[dev,display]"]):
+        return _fail("pip could not install the development environment into .venv")
+    _STAMP.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+def _fingerprint() -> str:
+    """Changes when the environment has to be made again."""
+    project = (_ROOT / "pyproject.toml").read_bytes()
+    return f"{hashlib.sha256(project).hexdigest()} {_ROOT} {sys.version_info[:2]}\n"
+
+
+def _run(command: list[str], *, quiet: bool = False) -> int:
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.run(command, stdout=output, stderr=output, check=False).returncode
+
+
+def _fail(message: str) -> int:
+    print(f"setup: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
