@@ -2,8 +2,9 @@
 
 Usage: python el2/build.py [--output DIRECTORY] [--werror]
 
-One file knows how: `make el2`, the wheel and the tests all come here. It needs Python alone and one compiler: the
-cross gcc (`CROSS_COMPILE`, by default aarch64-linux-gnu-) when it is on PATH, else the PyPI package `ziglang`.
+One file knows how: `make el2`, the wheel and the tests all come here. It needs Python alone and one
+compiler: the cross gcc (`CROSS_COMPILE`, by default aarch64-linux-gnu-) when it is on PATH, else
+the PyPI package `ziglang`.
 """
 
 import argparse
@@ -23,7 +24,7 @@ __all__ = ("BuildError", "Toolchain", "build", "find_toolchain")
 
 _SOURCE = Path(__file__).resolve().parent
 _OFFSETS = "asm_offsets.c"
-_OFFSET = re.compile(r'->(?P<name>\w+) [#$]?(?P<value>-?\d+)')
+_OFFSET = re.compile(r"->(?P<name>\w+) [#$]?(?P<value>-?\d+)")
 
 _COMPILE = shlex.split("""
     -std=gnu11 -O2 -g -ffreestanding -nostdlib
@@ -55,7 +56,7 @@ def find_toolchain() -> Toolchain:
         return Toolchain((gcc, "-march=armv8-a"), (gcc, "-no-pie"), (f"{prefix}objcopy",))
     if importlib.util.find_spec("ziglang"):
         zig = (sys.executable, "-m", "ziglang")
-        # clang refuses `smc` on a core without EL3, and wants to instrument C for undefined behaviour.
+        # clang refuses `smc` on a core without EL3; zig instruments C for undefined behaviour.
         target = ("-target", "aarch64-freestanding-none", "-mcpu=generic+el3")
         compiler = (*zig, "cc", *target, "-fno-sanitize=all")
         return Toolchain(compiler, compiler, (*zig, "objcopy"))

@@ -2,7 +2,7 @@
 
 Usage: python3 scripts/setup.py
 
-Does only what is missing. Outside `.venv/` and `build/` it touches nothing but the package manager, and that only
+Does only what is missing. Outside `.venv/` it touches nothing but the package manager, and that only
 when a program is not there.
 """
 
@@ -67,7 +67,7 @@ def _install(packages: list[str]) -> bool:
 
 
 def _make_venv() -> int:
-    """`.venv` with stepvisor (editable) and the development tools; again when pyproject.toml changes."""
+    """`.venv` with stepvisor and the development tools, again when pyproject.toml changes."""
     wanted = _fingerprint()
     if _STAMP.exists() and _STAMP.read_text(encoding="utf-8") == wanted:
         return 0

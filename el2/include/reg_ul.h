@@ -4,8 +4,8 @@
 #define SV_REG_UL_H
 
 /*
- * Constants that C and the assembler share. C needs the suffix (a mask without it is 32 bits wide, and
- * its complement wipes the upper half of a register); the assembler does not know it.
+ * Constants that C and the assembler share. C needs the suffix (a mask without it is 32 bits wide,
+ * and its complement wipes the upper half of a register); the assembler does not know it.
  */
 #ifdef __ASSEMBLER__
 #define REG_UL(value) value

@@ -70,12 +70,12 @@ class Register:
 
 @dataclass(frozen=True)
 class ValueSet:
-    """Named values of a register field."""
+    """Named values of one or more register fields, the same in all."""
 
     name: str
     doc: str
-    register: str
-    field: str
+    fields: tuple[tuple[str, str], ...]
+    """Register and field names."""
     values: dict[str, int]
 
 
@@ -163,19 +163,28 @@ def _check_coverage(register: str, fields: list[Field]) -> None:
 
 
 def _value_set(name: str, entry: dict[str, Any], registers: dict[str, Register]) -> ValueSet:
-    register, _, field_name = entry["field"].partition(".")
-    fields = registers[register].fields if register in registers else ()
-    field = next((field for field in fields if field.name == field_name), None)
-    if field is None:
-        raise SpecError(f"{name}: there is no field {entry['field']}")
+    if unknown := sorted(entry.keys() - {"doc", "fields", "values"}):
+        raise SpecError(f"{name}: unknown key {', '.join(unknown)}")
+    fields = tuple(_find_field(name, path, registers) for path in entry["fields"])
+    width = min(field.width for _, field in fields)
     seen: dict[int, str] = {}
     for label, value in entry["values"].items():
         if value in seen:
             raise SpecError(f"{name}.{label}: value {value:#x} is taken by {seen[value]}")
-        if not 0 <= value < 1 << field.width:
-            raise SpecError(f"{name}.{label}: value {value:#x} is wider than {field.width} bits")
+        if not 0 <= value < 1 << width:
+            raise SpecError(f"{name}.{label}: value {value:#x} is wider than {width} bits")
         seen[value] = label
-    return ValueSet(name, entry.get("doc", ""), register, field_name, entry["values"])
+    paths = tuple((register, field.name) for register, field in fields)
+    return ValueSet(name, entry.get("doc", ""), paths, entry["values"])
+
+
+def _find_field(enum: str, path: str, registers: dict[str, Register]) -> tuple[str, Field]:
+    register, _, name = path.partition(".")
+    if register in registers:
+        for field in registers[register].fields:
+            if field.name == name:
+                return register, field
+    raise SpecError(f"{enum}: there is no field {path}")
 
 
 def _check_names(arch: Arch) -> None:

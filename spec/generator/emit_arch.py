@@ -27,12 +27,17 @@ def arch_header(arch: Arch) -> str:
     for register in arch.registers.values():
         lines += ["", f"/* {register.name}: {register.doc} */", *_register_macros(register)]
     for enum in arch.enums:
-        lines += ["", f"/* {enum.register}.{enum.field}{': ' * bool(enum.doc)}{enum.doc} */"]
+        lines += ["", f"/* {_title(enum)} */"]
         lines += [
             f"#define {enum.name}_{label} REG_UL({value:#x})"
             for label, value in enum.values.items()
         ]
     return "\n".join([*lines, "", "#endif /* SV_ARCH_GEN_H */", ""])
+
+
+def _title(enum: ValueSet) -> str:
+    fields = ", ".join(".".join(path) for path in enum.fields)
+    return f"{fields}: {enum.doc}" if enum.doc else fields
 
 
 def _register_macros(register: Register) -> Iterator[str]:
@@ -66,8 +71,7 @@ def arch_python(arch: Arch) -> str:
         ")",
     ]
     for enum in arch.enums:
-        doc = f"{enum.register}.{enum.field}{': ' * bool(enum.doc)}{enum.doc}."
-        lines += ["", "", f"class {classes[enum.name]}(IntEnum):", f'    """{doc}"""', ""]
+        lines += ["", "", f"class {classes[enum.name]}(IntEnum):", f'    """{_title(enum)}."""', ""]
         lines += [f"    {_identifier(label)} = {value:#x}" for label, value in enum.values.items()]
     return "\n".join([*lines, *_PYTHON_TYPES, *_python_tables(arch, classes), ""])
 
@@ -104,7 +108,7 @@ def _python_tables(arch: Arch, classes: dict[str, str]) -> Iterator[str]:
     yield '"""(op0, op1, CRn, CRm, op2) -> name."""'
     yield ""
     yield "REGISTERS: Final[dict[str, Register]] = {"
-    named = {(enum.register, enum.field): classes[enum.name] for enum in arch.enums}
+    named = {path: classes[enum.name] for enum in arch.enums for path in enum.fields}
     for register in arch.registers.values():
         yield f'    "{register.name}": Register('
         yield f'        "{register.name}",'
@@ -139,8 +143,8 @@ def arch_markdown(arch: Arch) -> str:
         "",
         f"<!-- {NOTICE} -->",
         "",
-        "What the monitor touches, as named in the Arm Architecture Reference Manual (DDI 0487). Bits that",
-        "are not listed are reserved, or belong to features that the monitor does not use.",
+        "What the monitor touches, as named in the Arm Architecture Reference Manual (DDI 0487).",
+        "Bits that are not listed are reserved, or belong to features that it does not use.",
     ]
     for register in arch.registers.values():
         lines += ["", f"## {register.name}", "", f"{register.doc}.", ""]
@@ -151,13 +155,13 @@ def arch_markdown(arch: Arch) -> str:
             bits = f"{field.high}:{field.low}" if field.width > 1 else f"{field.high}"
             lines.append(f"| {bits} | {field.name} | {field.doc} |")
         for enum in arch.enums:
-            if enum.register == register.name:
+            if enum.fields[0][0] == register.name:
                 lines += ["", *_markdown_values(enum)]
     return "\n".join([*lines, ""])
 
 
 def _markdown_values(enum: ValueSet) -> Iterator[str]:
-    yield f"Values of {enum.field}{' (' * bool(enum.doc)}{enum.doc}{')' * bool(enum.doc)}:"
+    yield f"Values of {_title(enum)}"
     yield ""
     yield "| value | name |"
     yield "|---|---|"

@@ -26,7 +26,8 @@ def wire_header(wire: Wire) -> str:
         "",
     ]
     for constant in wire.constants:
-        lines += [f"/* {constant.doc} */", f"#define SV_{constant.name} REG_UL({constant.value:#x})"]
+        lines.append(f"/* {constant.doc} */")
+        lines.append(f"#define SV_{constant.name} REG_UL({constant.value:#x})")
     for enum in wire.enums:
         lines += ["", f"/* {enum.doc} */"]
         lines += [
@@ -147,5 +148,3 @@ def _python_dtype(wire: Wire, struct: Struct) -> Iterator[str]:
     yield "    }"
     yield ")"
     yield f'"""{struct.doc}"""'
-
-

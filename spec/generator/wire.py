@@ -1,7 +1,7 @@
 """Read and check `spec/wire.toml`: constants, enumerations and record layouts.
 
-A layout is complete (no gap, no overlap, naturally aligned, a multiple of 8 bytes), so that C, NumPy
-and DWARF cannot disagree about padding: there is none.
+A layout is complete (no gap, no overlap, naturally aligned, a multiple of 8 bytes), so that C,
+NumPy and DWARF cannot disagree about padding: there is none.
 """
 
 import hashlib

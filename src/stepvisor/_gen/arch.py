@@ -78,7 +78,7 @@ class TcrEl2Sh0(IntEnum):
 
 
 class TcrEl2Rgn(IntEnum):
-    """TCR_EL2.ORGN0."""
+    """TCR_EL2.ORGN0, TCR_EL2.IRGN0."""
 
     NC = 0x0
     WBWA = 0x1
@@ -103,7 +103,7 @@ class VtcrEl2Sh0(IntEnum):
 
 
 class VtcrEl2Rgn(IntEnum):
-    """VTCR_EL2.ORGN0."""
+    """VTCR_EL2.ORGN0, VTCR_EL2.IRGN0."""
 
     NC = 0x0
     WBWA = 0x1
@@ -226,7 +226,7 @@ class IssWfxTi(IntEnum):
 
 
 class Fsc(IntEnum):
-    """ISS_DABT.DFSC: fault status of instruction and data aborts, and PAR_EL1.FST."""
+    """ISS_DABT.DFSC, ISS_IABT.IFSC, ISS_STEP.IFSC, PAR_EL1_FAULT.FST: fault status."""
 
     ADDRESS_SIZE_L0 = 0x0
     ADDRESS_SIZE_L1 = 0x1
@@ -855,7 +855,7 @@ REGISTERS: Final[dict[str, Register]] = {
             Field("TG0", 15, 14, "granule", TcrEl2Tg0),
             Field("SH0", 13, 12, "shareability of walks", TcrEl2Sh0),
             Field("ORGN0", 11, 10, "outer cacheability of walks", TcrEl2Rgn),
-            Field("IRGN0", 9, 8, "inner cacheability of walks", None),
+            Field("IRGN0", 9, 8, "inner cacheability of walks", TcrEl2Rgn),
             Field("T0SZ", 5, 0, "64 - T0SZ address bits", None),
         ),
     ),
@@ -875,7 +875,7 @@ REGISTERS: Final[dict[str, Register]] = {
             Field("TG0", 15, 14, "granule", VtcrEl2Tg0),
             Field("SH0", 13, 12, "shareability of walks", VtcrEl2Sh0),
             Field("ORGN0", 11, 10, "outer cacheability of walks", VtcrEl2Rgn),
-            Field("IRGN0", 9, 8, "inner cacheability of walks", None),
+            Field("IRGN0", 9, 8, "inner cacheability of walks", VtcrEl2Rgn),
             Field("SL0", 7, 6, "starting level", VtcrEl2Sl0),
             Field("T0SZ", 5, 0, "64 - T0SZ address bits", None),
         ),
@@ -952,7 +952,7 @@ REGISTERS: Final[dict[str, Register]] = {
             Field("AssuredOnly", 12, 12, "assured-only fault", None),
             Field("S", 9, 9, "fault at stage 2", None),
             Field("PTW", 8, 8, "stage-2 fault of a stage-1 walk", None),
-            Field("FST", 6, 1, "fault status", None),
+            Field("FST", 6, 1, "fault status", Fsc),
             Field("F", 0, 0, "translation failed", None),
         ),
     ),
@@ -1005,7 +1005,7 @@ REGISTERS: Final[dict[str, Register]] = {
             Field("FnV", 10, 10, "FAR is not valid", None),
             Field("EA", 9, 9, "external abort type", None),
             Field("S1PTW", 7, 7, "stage-2 fault of a stage-1 walk", None),
-            Field("IFSC", 5, 0, "fault status", None),
+            Field("IFSC", 5, 0, "fault status", Fsc),
         ),
     ),
     "ISS_DABT": Register(
@@ -1034,7 +1034,7 @@ REGISTERS: Final[dict[str, Register]] = {
         (
             Field("ISV", 24, 24, "EX is valid: an instruction was stepped", None),
             Field("EX", 6, 6, "it was a load-exclusive", None),
-            Field("IFSC", 5, 0, "always DEBUG", None),
+            Field("IFSC", 5, 0, "always DEBUG", Fsc),
         ),
     ),
     "ISS_ERET": Register(
