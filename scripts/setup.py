@@ -2,8 +2,8 @@
 
 Usage: python3 scripts/setup.py
 
-Does only what is missing. Outside `.venv/` it touches nothing but the package manager, and that only
-when a program is not there.
+Does only what is missing. Outside `.venv/` it touches nothing but the package manager, and that
+only when a program is not there.
 """
 
 import hashlib
