@@ -38,7 +38,8 @@ _MAGICS: Final[Mapping[bytes, str]] = {
 
 
 class _Decompressor(Protocol):
-    eof: bool
+    @property
+    def eof(self) -> bool: ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
@@ -58,12 +59,12 @@ def decompress(data: bytes, *, limit: int = MAX_UNPACKED) -> bytes:
     kind = identify(data)
     unpack = _UNPACKERS.get(kind or "")
     if unpack is None:
-        message = f"compression {kind or 'unknown'} is not supported: unpack the file first"
-        raise ArchiveError(message)
+        raise ArchiveError(
+            f"compression {kind or 'unknown'} is not supported: unpack the file first"
+        )
     out = unpack(data, limit)
     if len(out) > limit:
-        message = f"{kind} data unpacks to more than {limit >> 20} MiB: refused"
-        raise ArchiveError(message)
+        raise ArchiveError(f"{kind} data unpacks to more than {limit >> 20} MiB: refused")
     return out
 
 
@@ -71,11 +72,9 @@ def _drain(kind: str, decompressor: _Decompressor, data: bytes, limit: int) -> b
     try:
         out = decompressor.decompress(data, limit + 1)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError) as error:
-        message = f"{kind} data is damaged ({error})"
-        raise ArchiveError(message) from error
+        raise ArchiveError(f"{kind} data is damaged ({error})") from error
     if not decompressor.eof and len(out) <= limit:
-        message = f"{kind} data is cut short after {len(out)} unpacked bytes"
-        raise ArchiveError(message)
+        raise ArchiveError(f"{kind} data is cut short after {len(out)} unpacked bytes")
     return out
 
 
@@ -91,15 +90,14 @@ def _lzma(data: bytes, limit: int) -> bytes:
     return _drain("xz", lzma.LZMADecompressor(memlimit=_LZMA_MEMORY), data, limit)
 
 
-def _optional(kind: str, *modules: str) -> Any:  # noqa: ANN401 - libraries without type stubs
+def _optional(kind: str, *modules: str) -> Any:
     for name in modules:
         try:
             return importlib.import_module(name)
         except ImportError:
             continue
     package = modules[-1].partition(".")[0]
-    message = f"{kind} data needs the Python package '{package}': pip install {package}"
-    raise SetupError(message)
+    raise SetupError(f"{kind} data needs the Python package '{package}': pip install {package}")
 
 
 def _zstd(data: bytes, limit: int) -> bytes:
@@ -146,8 +144,7 @@ def _guarded(kind: str, unpack: Callable[[], bytes]) -> bytes:
     except (ArchiveError, SetupError):
         raise
     except Exception as error:  # optional libraries have error classes of their own
-        message = f"{kind} data is damaged ({error})"
-        raise ArchiveError(message) from error
+        raise ArchiveError(f"{kind} data is damaged ({error})") from error
 
 
 _UNPACKERS: Final[Mapping[str, Callable[[bytes, int], bytes]]] = {

@@ -63,11 +63,9 @@ class CpioWriter:
     ) -> None:
         name = _normalise(path)
         if name in self._modes:
-            message = f"initramfs: {path!r} is added twice"
-            raise ArchiveError(message)
+            raise ArchiveError(f"initramfs: {path!r} is added twice")
         if len(data) > _MAX_FIELD:
-            message = f"initramfs: {path!r} is larger than 4 GiB"
-            raise ArchiveError(message)
+            raise ArchiveError(f"initramfs: {path!r} is larger than 4 GiB")
         self._add_parents(name)
         self._modes[name] = mode
         _append(self._out, len(self._modes), mode, name.encode(), data, device)
@@ -78,19 +76,18 @@ class CpioWriter:
             if mode is None:
                 self.add_directory(str(parent))
             elif not stat.S_ISDIR(mode):
-                message = f"initramfs: {str(parent)!r} is no directory, {name!r} cannot be in it"
-                raise ArchiveError(message)
+                raise ArchiveError(
+                    f"initramfs: {str(parent)!r} is no directory, {name!r} cannot be in it"
+                )
 
 
 def _normalise(path: str) -> str:
     parts = PurePosixPath(path.lstrip("/")).parts
     name = "/".join(parts)
     if not parts or ".." in parts or "\0" in path or len(name.encode()) > _MAX_PATH:
-        message = f"initramfs: {path!r} is not a path inside the archive"
-        raise ArchiveError(message)
+        raise ArchiveError(f"initramfs: {path!r} is not a path inside the archive")
     if name == _TRAILER:
-        message = f"initramfs: {path!r} is the name that ends an archive"
-        raise ArchiveError(message)
+        raise ArchiveError(f"initramfs: {path!r} is the name that ends an archive")
     return name
 
 

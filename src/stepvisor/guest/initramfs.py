@@ -32,7 +32,19 @@ READY_LINE: Final = "stepvisor: guest ready"
 INTERACTIVE_WORD: Final = "stepvisor.shell=interactive"
 """Kernel command line word that asks for a shell for people."""
 
-_DIRECTORIES: Final = ("bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin")
+_DIRECTORIES: Final = (
+    "bin",
+    "dev",
+    "etc",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr/bin",
+    "usr/sbin",
+)
 
 _INIT: Final = f"""\
 #!/bin/busybox sh
@@ -93,14 +105,15 @@ def build_initramfs(busybox: bytes, extra: Mapping[str, bytes] | None = None) ->
 def _check_busybox(busybox: bytes) -> None:
     machine = elf_machine(busybox)
     if machine is None:
-        message = "busybox: not an ELF program: give the bin/busybox of an arm64 busybox-static"
-        raise ImageError(message)
+        raise ImageError(
+            "busybox: not an ELF program: give the bin/busybox of an arm64 busybox-static"
+        )
     if machine != "arm64":
-        message = f"busybox: a program for {machine}: give the one of an arm64 busybox-static"
-        raise ImageError(message)
+        raise ImageError(
+            f"busybox: a program for {machine}: give the one of an arm64 busybox-static"
+        )
     if _has_interpreter(busybox):
-        message = "busybox: needs shared libraries: give the one of an arm64 busybox-static"
-        raise ImageError(message)
+        raise ImageError("busybox: needs shared libraries: give the one of an arm64 busybox-static")
 
 
 def _has_interpreter(program: bytes) -> bool:
