@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stage-2 aborts: shadowed pages, emulated GIC registers, and addresses where there is nothing. */
+#include "arch_gen.h"
+#include "gic_mmio.h"
+#include "inject.h"
+#include "monitor.h"
+#include "shadow.h"
+#include "stage2.h"
+#include "step.h"
+#include "sysreg.h"
+#include "trap.h"
+
+#define FSC_TYPE 0x3cUL /* without the level */
+#define FSC_TRANSLATION 0x04UL
+#define FSC_PERMISSION 0x0cUL
+
+static ipa_t fault_page(void)
+{
+	return ipa(FIELD(read_sysreg(hpfar_el2), HPFAR_EL2_FIPA) << 12);
+}
+
+static ipa_t fault_address(void)
+{
+	return ipa(fault_page().raw | (read_sysreg(far_el2) & PAGE_MASK));
+}
+
+static u64 load_from(ipa_t address, u64 size)
+{
+	const void *source = pa_to_pointer(ipa_identity(address));
+
+	switch (size) {
+	case 1:
+		return *(const volatile u8 *)source;
+	case 2:
+		return *(const volatile u16 *)source;
+	case 4:
+		return *(const volatile u32 *)source;
+	default:
+		return *(const volatile u64 *)source;
+	}
+}
+
+/* What a load leaves in its register: sign-extended to 32 or 64 bits, or zero-extended. */
+static u64 extend(u64 value, u64 size, u64 esr)
+{
+	u64 shift = 64 - 8 * size;
+
+	if (esr & ISS_DABT_SSE)
+		value = (u64)((int64_t)(value << shift) >> shift);
+	return esr & ISS_DABT_SF ? value : (u32)value;
+}
+
+/* A plain load of one register can be done here: one exit instead of two and a change of view. */
+static bool can_emulate_load(const struct vcpu *v, u64 esr, u64 size)
+{
+	u64 debug = read_sysreg(mdscr_el1) & (MDSCR_EL1_SS | MDSCR_EL1_MDE);
+	u64 address = fault_address().raw;
+
+	return v->step.mode == STEP_NONE && (esr & ISS_DABT_ISV) &&
+	       !(esr & (ISS_DABT_WnR | ISS_DABT_S1PTW | ISS_DABT_CM)) && !debug &&
+	       address % size == 0 && guest_ram_holds(address, size);
+}
+
+static enum trap_result access_shadowed(struct vcpu *v, u64 esr)
+{
+	u64 size = 1UL << FIELD(esr, ISS_DABT_SAS);
+
+	if (can_emulate_load(v, esr, size)) {
+		u64 value = extend(load_from(fault_address(), size), size, esr);
+
+		if (esr & ISS_DABT_AR)
+			asm volatile("dmb ishld" ::: "memory"); /* Load-acquire. */
+		vcpu_set_register(v, (u32)FIELD(esr, ISS_DABT_SRT), value);
+		v->status->data_reads++;
+		return TRAP_EMULATED;
+	}
+	/* A table walk that updates a descriptor says it writes, and so do cache operations. */
+	step_data_access(v, fault_page(), (esr & ISS_DABT_WnR) != 0);
+	return TRAP_RETRY;
+}
+
+static bool is_permission_fault(u64 esr)
+{
+	return (esr & FSC_TYPE) == FSC_PERMISSION;
+}
+
+/* The entry is there by now, or will be: another vCPU is between break and make. */
+static bool is_passing(u64 esr)
+{
+	return (esr & FSC_TYPE) == FSC_TRANSLATION && stage2_reachable(fault_page());
+}
+
+static enum trap_result refuse(struct vcpu *v, u64 esr)
+{
+	inject_external_abort(v, esr);
+	return TRAP_INJECTED;
+}
+
+enum trap_result trap_data_abort(struct vcpu *v, u64 esr)
+{
+	if (is_permission_fault(esr))
+		/* No shadow any more: disarmed since, the access works now. */
+		return shadow_exists(fault_page()) ? access_shadowed(v, esr) : TRAP_RETRY;
+	if (is_passing(esr))
+		return TRAP_RETRY;
+	if (!(esr & ISS_DABT_S1PTW) && gic_mmio_access(v, fault_address(), esr))
+		return TRAP_EMULATED;
+	return refuse(v, esr);
+}
+
+enum trap_result trap_instruction_abort(struct vcpu *v, u64 esr)
+{
+	/* A table walk of the fetch read a shadowed page. */
+	if (is_permission_fault(esr) && shadow_exists(fault_page())) {
+		step_data_access(v, fault_page(), false);
+		return TRAP_RETRY;
+	}
+	if (is_permission_fault(esr) || is_passing(esr))
+		return TRAP_RETRY;
+	return refuse(v, esr);
+}

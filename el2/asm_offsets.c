@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Structure offsets for the assembler, extracted from this file's compiled form. */
+#include "asm_offset.h"
+#include "vcpu.h"
+
+void asm_offsets(void);
+void asm_offsets(void)
+{
+	ASM_OFFSET(FRAME_X, offsetof(struct frame, x));
+	ASM_OFFSET(FRAME_PC, offsetof(struct frame, pc));
+	ASM_OFFSET(FRAME_SIZE, sizeof(struct frame));
+	ASM_OFFSET(VCPU_RESUME, offsetof(struct vcpu, resume_context));
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host.h"
+
+#include "lock.h"
+#include "mailbox.h"
+#include "monitor.h"
+#include "sysreg.h"
+
+/* Heartbeat last seen, and when; written by whichever vCPU ticks. */
+static u64 last_beat;
+static u64 last_beat_ticks;
+static bool unprobed;
+
+bool monitor_unprobed(void)
+{
+	return __atomic_load_n(&unprobed, __ATOMIC_RELAXED);
+}
+
+void monitor_set_unprobed(bool value)
+{
+	last_beat_ticks = read_sysreg(cntpct_el0);
+	__atomic_store_n(&unprobed, value, __ATOMIC_RELAXED);
+	monitor_set_state(value ? SV_STATE_HOST_LOST : SV_STATE_RUNNING);
+}
+
+static void check_heartbeat(void)
+{
+	u64 beat = __atomic_load_n(&control()->heartbeat, __ATOMIC_RELAXED);
+	u64 now = read_sysreg(cntpct_el0);
+	u64 limit = control()->frequency * control()->heartbeat_timeout_ms / 1000;
+	u64 last = __atomic_load_n(&last_beat_ticks, __ATOMIC_RELAXED);
+
+	if (beat != __atomic_load_n(&last_beat, __ATOMIC_RELAXED) || last == 0) {
+		__atomic_store_n(&last_beat, beat, __ATOMIC_RELAXED);
+		__atomic_store_n(&last_beat_ticks, now, __ATOMIC_RELAXED);
+		return;
+	}
+	/* `last` may be newer than `now` when another vCPU ticked in between. */
+	if ((int64_t)(now - last) > (int64_t)limit && !monitor_flag(SV_FLAG_NO_HEARTBEAT) &&
+	    !monitor_unprobed())
+		monitor_set_unprobed(true);
+}
+
+void host_tick(struct vcpu *v)
+{
+	v->status->ticks++;
+	check_heartbeat();
+	mailbox_poll(v);
+}
+
+bool host_wait(struct vcpu *v)
+{
+	/* The host's disarm command must get through even when every vCPU waits here. */
+	mailbox_poll(v);
+	check_heartbeat();
+	asm volatile("yield" ::: "memory");
+	return !monitor_unprobed();
+}

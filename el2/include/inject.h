@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exceptions that the monitor gives to the guest, as the architecture would have taken them to EL1. */
+#ifndef SV_INJECT_H
+#define SV_INJECT_H
+
+#include "types.h"
+#include "vcpu.h"
+
+/* The instruction at the guest's PC is undefined. */
+void inject_undefined(struct vcpu *v);
+
+/* A synchronous external abort of the access that `esr` (of EL2) and FAR_EL2 describe. */
+void inject_external_abort(struct vcpu *v, u64 esr);
+
+/* The exception that came to EL2 with this syndrome goes to EL1 as it is; FAR_EL1 if it has one. */
+void inject_same(struct vcpu *v, u64 esr);
+
+#endif

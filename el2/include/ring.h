@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records for the host: one ring per vCPU, layout and rules in spec/wire.toml. */
+#ifndef SV_RING_H
+#define SV_RING_H
+
+#include "types.h"
+#include "vcpu.h"
+
+/* A probe hit with the guest's registers as they are now. */
+void ring_put_hit(struct vcpu *v, u32 slot);
+
+/* The guest rewrote a probed instruction; the probe is gone. */
+void ring_put_changed(struct vcpu *v, u32 slot, u64 pc, u32 old, u32 new);
+
+#endif

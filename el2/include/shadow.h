@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shadows: execute-only copies of probed pages that hold the SMCs. The guest's page is never written.
+ *
+ * A shadow is never changed while a vCPU may execute it: a new copy is built and mapped instead
+ * (the architecture allows only a few instructions to be replaced under a running core, Arm ARM
+ * "Concurrent modification and execution of instructions").
+ */
+#ifndef SV_SHADOW_H
+#define SV_SHADOW_H
+
+#include "addr.h"
+#include "types.h"
+#include "vcpu.h"
+
+void shadow_init(void);
+
+/* Arms or disarms all `count` probes or none; SV_STATUS_*, and the first refused entry. */
+u32 shadow_arm(const struct sv_probe_descriptor *probes, u32 count, u32 *failed);
+u32 shadow_disarm(const struct sv_probe_descriptor *probes, u32 count, u32 *failed);
+void shadow_disarm_all(void);
+
+/* Whether PROBED leads elsewhere than to the guest's own page. */
+bool shadow_exists(ipa_t page);
+
+/* The guest may have written this page: rebuilds its shadow, drops and reports changed probes. */
+void shadow_refresh(struct vcpu *v, ipa_t page);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Probe slots: the immediate of a planted SMC is the index, so a hit finds its probe without a search. */
+#ifndef SV_SLOT_H
+#define SV_SLOT_H
+
+#include "addr.h"
+#include "monitor.h"
+#include "types.h"
+
+struct slot {
+	u64 va;	  /* where the guest executes it */
+	ipa_t address; /* where it lies */
+	u32 word; /* the displaced instruction */
+	u32 plan; /* SV_PLAN_* */
+	u32 plan_argument;
+	u32 armed;
+	u32 next; /* next slot of the same page, 0 ends the list */
+	u32 reserved0;
+	u64 reserved1[3];
+};
+
+_Static_assert(sizeof(struct slot) == 64, "a slot is one cache line");
+_Static_assert(sizeof(struct slot) * SV_MAX_SLOTS == SV_SLOTS_SIZE, "the slots fill their area");
+
+static inline struct slot *slot_at(u32 index)
+{
+	return (struct slot *)(region_base() + SV_SLOTS_OFFSET) + index;
+}
+
+static inline bool slot_armed(const struct slot *slot)
+{
+	return __atomic_load_n(&slot->armed, __ATOMIC_ACQUIRE) != 0;
+}
+
+static inline void slot_set_armed(struct slot *slot, u32 armed)
+{
+	__atomic_store_n(&slot->armed, armed, __ATOMIC_RELEASE);
+}
+
+#define SMC_BASE 0xd4000003U
+#define SMC_MASK 0xffe0001fU
+
+static inline u32 smc_instruction(u32 immediate)
+{
+	return SMC_BASE | immediate << 5;
+}
+
+static inline bool is_smc(u32 word)
+{
+	return (word & SMC_MASK) == SMC_BASE;
+}
+
+#endif

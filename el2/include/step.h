@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The software step of one guest instruction.
+ *
+ * Armed: MDCR_EL2.TDE routes the step exception to EL2, MDSCR_EL1.SS and SPSR_EL2.SS make the state
+ * "active-not-pending" on the exception return (Arm ARM, "The software step state machine").
+ * SPSR_EL2.SS is set once, when armed. What the next exit leaves in it decides how the step goes on:
+ * set, nothing has executed yet; clear, the step exception is pending. Setting it again would run one
+ * instruction too many.
+ *
+ * While armed, the virtual CPU interface is off (no interrupt of the guest can be signalled; physical ones
+ * come to EL2 and are queued), WFI and WFE trap, and so do the guest's accesses to debug registers, which see
+ * the guest's values.
+ */
+#ifndef SV_STEP_H
+#define SV_STEP_H
+
+#include "addr.h"
+#include "slot.h"
+#include "types.h"
+#include "vcpu.h"
+
+/* Arms a step over the displaced instruction of a probe. */
+void step_displaced(struct vcpu *v, const struct slot *slot);
+
+/* Arms (or widens) a step over an access to a shadowed page. */
+void step_data_access(struct vcpu *v, ipa_t page, bool write);
+
+/* The current instruction is done without a step exception: emulated, or it took an exception. */
+void step_instruction_done(struct vcpu *v);
+
+/* The view in which this vCPU runs when it does not step. */
+void step_select_free_view(struct vcpu *v);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One vCPU: the guest's registers while the monitor runs, and what the monitor knows of it.
+ *
+ * TPIDR_EL2 points here. While the guest runs, SP_EL2 points to `frame`, the first member: the
+ * exception entry stores the registers there and C runs on the stack right below it.
+ */
+#ifndef SV_VCPU_H
+#define SV_VCPU_H
+
+#include "addr.h"
+#include "types.h"
+#include "wire_gen.h"
+
+#define STACK_SIZE 16384
+#define ZERO_REGISTER 31
+#define INSTRUCTION_SIZE 4
+
+/* The guest's registers as the exception entry saves them. */
+struct frame {
+	u64 x[31];
+	u64 pc;
+	u64 pstate;
+	u64 reserved;
+};
+
+enum step_mode {
+	STEP_NONE = 0,
+	STEP_DISPLACED, /* the instruction under a probe, in the pristine view */
+	STEP_DATA,	/* an access to a shadowed page, in the pristine or the open view */
+};
+
+/* A software step in progress, from arming to the exception that ends it. */
+struct step {
+	enum step_mode mode;
+	u32 word; /* the instruction */
+	u64 pc;
+	u64 base;	      /* register operand of a branch to register, read before it runs */
+	u64 guest_mdscr;      /* what the guest believes MDSCR_EL1 holds */
+	bool guest_os_lock;   /* what the guest believes OSLSR_EL1.OSLK holds */
+	bool guest_stepping;  /* the guest itself steps this instruction */
+	u64 virtual_serror;   /* HCR_EL2.VSE, held back like an interrupt */
+	u32 plan;	      /* SV_PLAN_* of a displaced instruction */
+	u32 dirty_pages;      /* entries of `dirty` in use */
+	ipa_t dirty[2];	      /* shadowed pages that this step may have written */
+};
+
+#define VGIC_QUEUE 1024
+
+struct virq {
+	u16 intid;
+	u8 priority;
+	u8 group;
+	bool hardware;
+};
+
+/* Interrupts taken at EL2 that wait for a list register. */
+struct vgic {
+	u32 queued;
+	u32 list_registers;
+	struct virq queue[VGIC_QUEUE];
+};
+
+struct vcpu {
+	struct frame frame;
+	u64 resume_context[13]; /* selftest_enter: x19-x30 and sp of the caller */
+	u64 resume_kind;	/* nonzero while the self-test owns every exit */
+	u64 index;
+	u64 mpidr;
+	struct sv_vcpu_status *status;
+	struct sv_ring_index *ring;
+	u8 *ring_data;
+	u64 sequence;
+	u64 unreported_loss;
+	struct step step;
+	struct vgic vgic;
+	u32 view; /* SV_VIEW_* that VTTBR_EL2 selects */
+	u64 entry; /* PSCI CPU_ON: where the guest wants this vCPU to start */
+	u64 context;
+	u32 power; /* enum power */
+	u64 redistributor;
+	u64 gicr_waker; /* what the guest believes GICR_WAKER holds */
+};
+
+enum power { POWER_OFF = 0, POWER_STARTING, POWER_ON };
+
+extern struct vcpu *const vcpu_table[SV_MAX_VCPUS];
+
+/* Prepares the memory of one vCPU; MPIDR affinity and power state are the caller's. */
+void vcpu_init(struct vcpu *v, u64 index);
+
+/* The vCPU that runs this code. */
+struct vcpu *vcpu_current(void);
+
+/* General register `n` of the guest, where 31 is the zero register. */
+static inline u64 vcpu_register(const struct vcpu *v, u32 n)
+{
+	return n == ZERO_REGISTER ? 0 : v->frame.x[n];
+}
+
+static inline void vcpu_set_register(struct vcpu *v, u32 n, u64 value)
+{
+	if (n != ZERO_REGISTER)
+		v->frame.x[n] = value;
+}
+
+#endif

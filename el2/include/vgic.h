@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtual CPU interface. A physical interrupt is acknowledged at EL2 and handed on in a list
+ * register; SPIs and PPIs with the HW bit, so that the guest's deactivation is the physical one.
+ */
+#ifndef SV_VGIC_H
+#define SV_VGIC_H
+
+#include "types.h"
+#include "vcpu.h"
+
+void vgic_init(struct vcpu *v);
+
+/* Acknowledges pending physical interrupts of one group (0 FIQ, 1 IRQ) and hands them on. */
+void vgic_take_interrupts(struct vcpu *v, u32 group);
+
+/* Moves queued interrupts to free list registers; before every entry to the guest. */
+void vgic_refill(struct vcpu *v);
+
+/* While held, nothing is signalled to the guest: its interrupts stay pending, its DAIF is untouched. */
+void vgic_hold(void);
+void vgic_release(void);
+
+/* Whether an interrupt waits for this vCPU. */
+bool vgic_pending(const struct vcpu *v);
+
+/* The vCPU goes off: what the guest has not taken goes back to the physical GIC. */
+void vgic_give_back(struct vcpu *v);
+
+/* The guest's GICD_CTLR.EnableGrp0/1: what it disabled stays queued. */
+extern u32 vgic_enabled_groups;
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inject.h"
+
+#include "arch_gen.h"
+#include "sysreg.h"
+
+#define MODE_EL0 0UL
+#define MODE_EL1H 5UL
+#define FSC_EXTERNAL_ABORT 0x10UL
+
+/* Offsets of the synchronous vectors (Arm ARM, "Exception vectors"). */
+static u64 vector_offset(u64 pstate)
+{
+	if (pstate & SPSR_ELx_nRW)
+		return 0x600;
+	if (FIELD(pstate, SPSR_ELx_M) == MODE_EL0)
+		return 0x400;
+	return FIELD(pstate, SPSR_ELx_M) == MODE_EL1H ? 0x200 : 0;
+}
+
+static bool has_mte(void)
+{
+	return FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_MTE) >= 2;
+}
+
+/* PSTATE after an exception to EL1 (Arm ARM pseudocode, AArch64.TakeException). */
+static u64 exception_pstate(u64 pstate)
+{
+	u64 sctlr = read_sysreg(sctlr_el1);
+	u64 value = pstate & (SPSR_ELx_N | SPSR_ELx_Z | SPSR_ELx_C | SPSR_ELx_V | SPSR_ELx_DIT |
+			      SPSR_ELx_PAN);
+
+	value |= MODE_EL1H | SPSR_ELx_D | SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F;
+	if (FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_PAN) &&
+	    !(sctlr & SCTLR_EL1_SPAN))
+		value |= SPSR_ELx_PAN;
+	if (FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_SSBS) && (sctlr & SCTLR_EL1_DSSBS))
+		value |= SPSR_ELx_SSBS;
+	if (has_mte())
+		value |= SPSR_ELx_TCO;
+	return value;
+}
+
+static void take_to_el1(struct vcpu *v, u64 esr)
+{
+	u64 offset = vector_offset(v->frame.pstate);
+
+	/* PSTATE.SS of a step of ours is nothing that the guest may see. */
+	if (v->step.mode != STEP_NONE && !v->step.guest_stepping)
+		v->frame.pstate &= ~SPSR_ELx_SS;
+	write_sysreg(elr_el1, v->frame.pc);
+	write_sysreg(spsr_el1, v->frame.pstate);
+	write_sysreg(esr_el1, esr);
+	v->frame.pstate = exception_pstate(v->frame.pstate);
+	v->frame.pc = read_sysreg(vbar_el1) + offset;
+}
+
+void inject_undefined(struct vcpu *v)
+{
+	v->status->reflected++;
+	take_to_el1(v, (u64)EC_UNKNOWN << ESR_ELx_EC_SHIFT | ESR_ELx_IL);
+}
+
+/* The class of an abort differs by whether the guest was at EL0 or EL1. */
+static u64 abort_class(const struct vcpu *v, bool instruction)
+{
+	bool lower = FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0;
+
+	if (instruction)
+		return lower ? EC_IABT_LOWER : EC_IABT_SAME;
+	return lower ? EC_DABT_LOWER : EC_DABT_SAME;
+}
+
+void inject_external_abort(struct vcpu *v, u64 esr)
+{
+	bool instruction = FIELD(esr, ESR_ELx_EC) == EC_IABT_LOWER;
+	u64 syndrome = abort_class(v, instruction) << ESR_ELx_EC_SHIFT;
+
+	syndrome |= ESR_ELx_IL | FSC_EXTERNAL_ABORT;
+	if (!instruction)
+		syndrome |= esr & (ISS_DABT_WnR | ISS_DABT_CM);
+	v->status->reflected++;
+	write_sysreg(far_el1, read_sysreg(far_el2));
+	take_to_el1(v, syndrome);
+}
+
+/* Debug exceptions have a class of their own for "from the same level". */
+static u64 class_at_el1(const struct vcpu *v, u64 class)
+{
+	bool lower = FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0;
+	bool paired = class == EC_BREAKPOINT_LOWER || class == EC_WATCHPOINT_LOWER || class == EC_STEP_LOWER;
+
+	return paired && !lower ? class + 1 : class;
+}
+
+void inject_same(struct vcpu *v, u64 esr)
+{
+	u64 class = FIELD(esr, ESR_ELx_EC);
+	u64 syndrome = class_at_el1(v, class) << ESR_ELx_EC_SHIFT;
+
+	if (class == EC_WATCHPOINT_LOWER)
+		write_sysreg(far_el1, read_sysreg(far_el2));
+	take_to_el1(v, syndrome | (esr & (ESR_ELx_IL | ESR_ELx_ISS_MASK)));
+}

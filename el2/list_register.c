@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "list_register.h"
+
+#include "sysreg.h"
+
+#define ALL_LIST_REGISTERS(X) \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+
+u64 list_register_read(u32 n)
+{
+	switch (n) {
+#define READ(i)                                                                                    \
+	case i:                                                                                    \
+		return read_sysreg(ich_lr##i##_el2);
+		ALL_LIST_REGISTERS(READ)
+	}
+	return 0;
+}
+
+void list_register_write(u32 n, u64 value)
+{
+	switch (n) {
+#define WRITE(i)                                                                                   \
+	case i:                                                                                    \
+		write_sysreg(ich_lr##i##_el2, value);                                              \
+		break;
+		ALL_LIST_REGISTERS(WRITE)
+	}
+}

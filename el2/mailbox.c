@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mailbox.h"
+
+#include "lock.h"
+#include "monitor.h"
+#include "shadow.h"
+#include "sysreg.h"
+
+static struct lock lock;
+
+#define MAX_PROBES (SV_COMMANDS_SIZE / sizeof(struct sv_probe_descriptor))
+
+static const struct sv_probe_descriptor *bulk_argument(void)
+{
+	return (const struct sv_probe_descriptor *)(region_base() + SV_COMMANDS_OFFSET);
+}
+
+static u32 command_ping(struct vcpu *v)
+{
+	control()->results[0] = v->index;
+	return SV_STATUS_OK;
+}
+
+static u32 command_arm(struct vcpu *v)
+{
+	(void)v;
+	if (control()->count > MAX_PROBES)
+		return SV_STATUS_BAD_ARGUMENT;
+	return shadow_arm(bulk_argument(), control()->count, &control()->failed_index);
+}
+
+static u32 command_disarm(struct vcpu *v)
+{
+	(void)v;
+	if (control()->count > MAX_PROBES)
+		return SV_STATUS_BAD_ARGUMENT;
+	return shadow_disarm(bulk_argument(), control()->count, &control()->failed_index);
+}
+
+static u32 command_disarm_all(struct vcpu *v)
+{
+	(void)v;
+	shadow_disarm_all();
+	return SV_STATUS_OK;
+}
+
+static u32 command_read_cpu(struct vcpu *v)
+{
+	struct sv_cpu_registers *r = (struct sv_cpu_registers *)control()->results;
+
+	for (u32 i = 0; i < 31; i++)
+		r->x[i] = v->frame.x[i];
+	r->pc = v->frame.pc;
+	r->pstate = v->frame.pstate;
+	r->sp_el0 = read_sysreg(sp_el0);
+	r->sp_el1 = read_sysreg(sp_el1);
+	r->ttbr0 = read_sysreg(ttbr0_el1);
+	r->ttbr1 = read_sysreg(ttbr1_el1);
+	r->tcr = read_sysreg(tcr_el1);
+	r->sctlr = read_sysreg(sctlr_el1);
+	r->vbar = read_sysreg(vbar_el1);
+	r->mair = read_sysreg(mair_el1);
+	r->vcpu = v->index;
+	r->elr_el1 = read_sysreg(elr_el1);
+	r->spsr_el1 = read_sysreg(spsr_el1);
+	r->esr_el1 = read_sysreg(esr_el1);
+	r->far_el1 = read_sysreg(far_el1);
+	r->tpidr_el1 = read_sysreg(tpidr_el1);
+	r->contextidr = read_sysreg(contextidr_el1);
+	r->tpidr_el0 = read_sysreg(tpidr_el0);
+	r->ticks = read_sysreg(cntpct_el0);
+	return SV_STATUS_OK;
+}
+
+static u32 command_set_flags(struct vcpu *v)
+{
+	(void)v;
+	__atomic_store_n(&control()->flags, (u32)control()->arguments[0], __ATOMIC_RELAXED);
+	return SV_STATUS_OK;
+}
+
+static u32 command_resume(struct vcpu *v)
+{
+	(void)v;
+	monitor_set_unprobed(false);
+	return SV_STATUS_OK;
+}
+
+/* For the test of the panic path: a read of an address that EL2 does not map. */
+static u32 command_crash(struct vcpu *v)
+{
+	(void)v;
+	return *(volatile u32 *)region_base();
+}
+
+typedef u32 (*command_handler)(struct vcpu *v);
+
+static const command_handler handlers[] = {
+	[SV_COMMAND_PING] = command_ping,
+	[SV_COMMAND_ARM] = command_arm,
+	[SV_COMMAND_DISARM] = command_disarm,
+	[SV_COMMAND_DISARM_ALL] = command_disarm_all,
+	[SV_COMMAND_READ_CPU] = command_read_cpu,
+	[SV_COMMAND_SET_FLAGS] = command_set_flags,
+	[SV_COMMAND_RESUME] = command_resume,
+	[SV_COMMAND_CRASH] = command_crash,
+};
+
+static u32 carry_out(struct vcpu *v, u32 opcode)
+{
+	if (opcode >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[opcode])
+		return SV_STATUS_BAD_COMMAND;
+	return handlers[opcode](v);
+}
+
+static bool pending(void)
+{
+	return __atomic_load_n(&control()->request, __ATOMIC_ACQUIRE) !=
+	       __atomic_load_n(&control()->answer, __ATOMIC_RELAXED);
+}
+
+void mailbox_poll(struct vcpu *v)
+{
+	/* Another vCPU that holds the lock is doing the work. */
+	if (!pending() || !lock_try(&lock))
+		return;
+	if (pending()) {
+		u64 request = control()->request;
+
+		control()->failed_index = 0;
+		control()->status = carry_out(v, control()->opcode);
+		__atomic_store_n(&control()->answer, request, __ATOMIC_RELEASE);
+	}
+	lock_release(&lock);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "psci.h"
+
+#include "gic.h"
+#include "guest_state.h"
+#include "monitor.h"
+#include "sysreg.h"
+#include "vgic.h"
+
+#define PSCI_INVALID_PARAMETERS (-2L)
+#define PSCI_ALREADY_ON (-4L)
+#define PSCI_ON_PENDING (-5L)
+#define PSCI_INVALID_ADDRESS (-9L)
+#define PSCI_SUSPEND_POWER_DOWN (1UL << 16)
+
+#define MPIDR_AFFINITY 0xff00ffffffUL
+#define SMC_REGISTERS 18
+
+void smc_forward(u64 *registers);
+extern u8 secondary_entry[];
+
+/* An SMC leaves the guest's x18 and up alone (SMC Calling Convention). */
+static void forward(struct vcpu *v)
+{
+	smc_forward(v->frame.x);
+}
+
+static struct vcpu *find_vcpu(u64 affinity)
+{
+	for (u64 i = 0; i < control()->vcpus; i++)
+		if ((vcpu_table[i]->mpidr & MPIDR_AFFINITY) == (affinity & MPIDR_AFFINITY))
+			return vcpu_table[i];
+	return NULL;
+}
+
+static u64 power_on(struct vcpu *target, u64 affinity, u64 function)
+{
+	u64 registers[SMC_REGISTERS] = { function, affinity, (u64)secondary_entry, (u64)target };
+
+	smc_forward(registers);
+	return registers[0];
+}
+
+static bool claim_power(struct vcpu *target, u32 *was)
+{
+	*was = POWER_OFF;
+	return __atomic_compare_exchange_n(&target->power, was, POWER_STARTING, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* The target core enters the monitor first, which then enters the guest where it asked. */
+static int64_t cpu_on(struct vcpu *v)
+{
+	struct vcpu *target = find_vcpu(v->frame.x[1]);
+	u64 entry = v->frame.x[2];
+	int64_t status;
+	u32 was;
+
+	if (!target)
+		return PSCI_INVALID_PARAMETERS;
+	if (entry & 3)
+		return PSCI_INVALID_ADDRESS;
+	if (!claim_power(target, &was))
+		return was == POWER_ON ? PSCI_ALREADY_ON : PSCI_ON_PENDING;
+	target->entry = entry;
+	target->context = v->frame.x[3];
+	status = (int64_t)power_on(target, v->frame.x[1], v->frame.x[0]);
+	if (status)
+		__atomic_store_n(&target->power, POWER_OFF, __ATOMIC_RELEASE);
+	return status;
+}
+
+static void cpu_off(struct vcpu *v)
+{
+	gic_timer_stop();
+	vgic_give_back(v);
+	v->status->online = 0;
+	__atomic_store_n(&v->power, POWER_OFF, __ATOMIC_RELEASE);
+	forward(v);
+	/* Refused: the core goes on. */
+	__atomic_store_n(&v->power, POWER_ON, __ATOMIC_RELEASE);
+	v->status->online = 1;
+	gic_timer_start();
+}
+
+/* A core that powers down would come back without the monitor: standby is what the firmware may do instead. */
+static void cpu_suspend(struct vcpu *v)
+{
+	u64 asked = v->frame.x[1];
+
+	v->frame.x[1] = asked & ~PSCI_SUSPEND_POWER_DOWN;
+	forward(v);
+}
+
+enum trap_result psci_call(struct vcpu *v)
+{
+	u32 function = (u32)v->frame.x[0];
+
+	v->status->psci_calls++;
+	switch (function & ~PSCI_64BIT) {
+	case PSCI_CPU_ON:
+		v->frame.x[0] = (u64)cpu_on(v);
+		break;
+	case PSCI_CPU_OFF:
+		cpu_off(v);
+		break;
+	case PSCI_CPU_SUSPEND:
+		cpu_suspend(v);
+		break;
+	case PSCI_SYSTEM_OFF:
+	case PSCI_SYSTEM_RESET:
+	case PSCI_SYSTEM_RESET2:
+		monitor_set_state(SV_STATE_OFF);
+		forward(v);
+		break;
+	default:
+		forward(v);
+	}
+	return TRAP_EMULATED;
+}
+
+void psci_system_off(void)
+{
+	u64 registers[SMC_REGISTERS] = { PSCI_SYSTEM_OFF };
+
+	smc_forward(registers);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ring.h"
+
+#include "host.h"
+#include "monitor.h"
+#include "sysreg.h"
+
+static u64 ring_head(const struct vcpu *v)
+{
+	return v->ring->head; /* Only this vCPU writes it. */
+}
+
+/* The host's consumption. A tail that makes no sense counts as a full ring, never as room. */
+static u64 ring_room(const struct vcpu *v)
+{
+	u64 used = ring_head(v) - __atomic_load_n(&v->ring->tail, __ATOMIC_ACQUIRE);
+
+	return used > SV_RING_SIZE ? 0 : SV_RING_SIZE - used;
+}
+
+static u64 bytes_to_end(const struct vcpu *v)
+{
+	return SV_RING_SIZE - ring_head(v) % SV_RING_SIZE;
+}
+
+static void publish(struct vcpu *v, u64 size)
+{
+	__atomic_store_n(&v->ring->head, ring_head(v) + size, __ATOMIC_RELEASE);
+}
+
+static u8 *position(const struct vcpu *v)
+{
+	return v->ring_data + ring_head(v) % SV_RING_SIZE;
+}
+
+/* What a record needs: itself, and the rest of the ring when it would straddle the end. */
+static u64 room_needed(const struct vcpu *v, u64 size)
+{
+	return bytes_to_end(v) < size ? bytes_to_end(v) + size : size;
+}
+
+/* Waits for the host, or gives up: when it is gone, or when the user chose to drop. */
+static bool wait_for_room(struct vcpu *v, u64 size)
+{
+	u64 start;
+	bool room;
+
+	if (ring_room(v) >= room_needed(v, size))
+		return true;
+	start = read_sysreg(cntpct_el0);
+	while (!(room = ring_room(v) >= room_needed(v, size)))
+		if (monitor_flag(SV_FLAG_DROP_WHEN_FULL) || !host_wait(v))
+			break;
+	v->status->blocked_ticks += read_sysreg(cntpct_el0) - start;
+	return room;
+}
+
+/* Skips to the start of the ring when the record would straddle its end. */
+static void pad(struct vcpu *v, u64 size)
+{
+	u64 rest = bytes_to_end(v);
+
+	if (rest >= size)
+		return;
+	/* A rest smaller than a header is recognised by the host from the position alone. */
+	if (rest >= sizeof(struct sv_record))
+		*(struct sv_record *)position(v) = (struct sv_record){ .type = SV_RECORD_PAD };
+	publish(v, rest);
+}
+
+static void fill_header(struct vcpu *v, struct sv_record *record, u16 type, u64 size)
+{
+	record->type = type;
+	record->size = (u16)size;
+	record->vcpu = (u8)v->index;
+	record->flags = 0;
+	record->slot = 0;
+	record->sequence = v->sequence;
+	record->ticks = read_sysreg(cntpct_el0);
+	record->pc = v->frame.pc;
+}
+
+static void put_lost(struct vcpu *v)
+{
+	struct sv_record_lost *record;
+
+	pad(v, sizeof(*record));
+	record = (struct sv_record_lost *)position(v);
+	fill_header(v, &record->record, SV_RECORD_LOST, sizeof(*record));
+	record->lost = v->unreported_loss;
+	v->unreported_loss = 0;
+	publish(v, sizeof(*record));
+}
+
+/*
+ * Room for one record, header filled; NULL when it is lost. `size` bytes must be filled and published.
+ * Loss is reported before the next record that finds room.
+ */
+static struct sv_record *reserve(struct vcpu *v, u16 type, u64 size)
+{
+	u64 extra = v->unreported_loss ? 2 * sizeof(struct sv_record_lost) : 0;
+	struct sv_record *record;
+
+	v->status->sequence++;
+	if (!wait_for_room(v, size + extra)) {
+		v->unreported_loss++;
+		v->status->lost++;
+		v->sequence++;
+		return NULL;
+	}
+	if (v->unreported_loss)
+		put_lost(v);
+	pad(v, size);
+	record = (struct sv_record *)position(v);
+	fill_header(v, record, type, size);
+	v->sequence++;
+	return record;
+}
+
+void ring_put_hit(struct vcpu *v, u32 slot)
+{
+	struct sv_record_hit *hit;
+
+	hit = (struct sv_record_hit *)reserve(v, SV_RECORD_HIT, sizeof(*hit));
+	if (!hit)
+		return;
+	hit->record.slot = (u16)slot;
+	for (u32 i = 0; i < SV_HIT_REGISTERS; i++)
+		hit->x[i] = v->frame.x[i];
+	publish(v, sizeof(*hit));
+}
+
+void ring_put_changed(struct vcpu *v, u32 slot, u64 pc, u32 old, u32 new)
+{
+	struct sv_record_changed *changed;
+
+	changed = (struct sv_record_changed *)reserve(v, SV_RECORD_PROBE_CHANGED, sizeof(*changed));
+	if (!changed)
+		return;
+	changed->record.slot = (u16)slot;
+	changed->record.pc = pc;
+	changed->old = old;
+	changed->new = new;
+	publish(v, sizeof(*changed));
+}

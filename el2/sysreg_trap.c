@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* System register accesses of the guest that trap. */
+#include "arch_gen.h"
+#include "debug_registers.h"
+#include "sysreg.h"
+#include "trap.h"
+
+#define KEY_MASK (~(ISS_SYSREG_RT_MASK | ISS_SYSREG_READ) & ESR_ELx_ISS_MASK)
+
+static enum trap_result read_register(struct vcpu *v, u32 key, u32 target)
+{
+	u64 value;
+
+	if (!debug_register_read(v, key, &value))
+		return TRAP_UNDEFINED;
+	vcpu_set_register(v, target, value);
+	return TRAP_EMULATED;
+}
+
+static enum trap_result write_register(struct vcpu *v, u32 key, u64 value)
+{
+	switch (key) {
+	/* Affinities are physical: the guest's SGI is the physical SGI, which comes back as interrupt. */
+	case ISS_SYSREG_ICC_SGI1R_EL1:
+		write_sysreg(icc_sgi1r_el1, value);
+		return TRAP_EMULATED;
+	case ISS_SYSREG_ICC_SGI0R_EL1:
+		write_sysreg(icc_sgi0r_el1, value);
+		return TRAP_EMULATED;
+	case ISS_SYSREG_ICC_ASGI1R_EL1:
+		write_sysreg(icc_asgi1r_el1, value);
+		return TRAP_EMULATED;
+	}
+	return debug_register_write(v, key, value) ? TRAP_EMULATED : TRAP_UNDEFINED;
+}
+
+enum trap_result trap_sysreg(struct vcpu *v, u64 esr)
+{
+	u32 key = (u32)(esr & KEY_MASK);
+	u32 target = (u32)FIELD(esr, ISS_SYSREG_RT);
+
+	if (esr & ISS_SYSREG_READ)
+		return read_register(v, key, target);
+	return write_register(v, key, vcpu_register(v, target));
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trap.h"
+
+#include "arch_gen.h"
+#include "inject.h"
+#include "monitor.h"
+#include "selftest.h"
+#include "stage2.h"
+#include "step.h"
+#include "sysreg.h"
+#include "vgic.h"
+
+/* A class without a handler is nothing that the monitor asked for: the guest gets UNDEF, counted. */
+static const trap_handler handlers[64] = {
+	[EC_WFX] = trap_wfx,
+	[EC_HVC64] = trap_hvc,
+	[EC_SMC64] = trap_smc,
+	[EC_SYSREG] = trap_sysreg,
+	[EC_IABT_LOWER] = trap_instruction_abort,
+	[EC_DABT_LOWER] = trap_data_abort,
+	[EC_BREAKPOINT_LOWER] = trap_guest_debug,
+	[EC_STEP_LOWER] = trap_step,
+	[EC_WATCHPOINT_LOWER] = trap_guest_debug,
+	[EC_BRK64] = trap_guest_debug,
+};
+
+static enum trap_result handle(struct vcpu *v, u64 esr)
+{
+	trap_handler handler = handlers[FIELD(esr, ESR_ELx_EC)];
+
+	return handler ? handler(v, esr) : TRAP_UNDEFINED;
+}
+
+static void note_user_space(const struct vcpu *v)
+{
+	bool el0 = (v->frame.pstate & (SPSR_ELx_M_MASK | SPSR_ELx_nRW)) == 0;
+
+	if (el0 && !control()->user_ticks)
+		control()->user_ticks = read_sysreg(cntpct_el0);
+}
+
+static void enter_exit(struct vcpu *v)
+{
+	v->status->exits++;
+	note_user_space(v);
+}
+
+/* What every exit ends with, whatever it was. */
+static void leave_exit(struct vcpu *v)
+{
+	vgic_refill(v);
+	if (v->step.mode == STEP_NONE)
+		step_select_free_view(v);
+}
+
+/* The instruction is behind the guest, as if it had executed it. */
+static void complete_instruction(struct vcpu *v)
+{
+	v->frame.pc += INSTRUCTION_SIZE;
+	v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
+	step_instruction_done(v);
+}
+
+static void conclude(struct vcpu *v, enum trap_result result)
+{
+	switch (result) {
+	case TRAP_RETRY:
+		break;
+	case TRAP_EMULATED:
+		complete_instruction(v);
+		break;
+	case TRAP_UNDEFINED:
+		inject_undefined(v);
+		step_instruction_done(v);
+		break;
+	case TRAP_INJECTED:
+		step_instruction_done(v);
+		break;
+	}
+}
+
+void trap_sync(struct vcpu *v)
+{
+	u64 esr = read_sysreg(esr_el2);
+
+	enter_exit(v);
+	if (v->resume_kind)
+		selftest_exit(v, SELFTEST_SYNC, esr);
+	conclude(v, handle(v, esr));
+	leave_exit(v);
+}
+
+void trap_irq(struct vcpu *v)
+{
+	enter_exit(v);
+	if (v->resume_kind)
+		selftest_exit(v, SELFTEST_IRQ, 0);
+	vgic_take_interrupts(v, 1);
+	leave_exit(v);
+}
+
+void trap_fiq(struct vcpu *v)
+{
+	enter_exit(v);
+	vgic_take_interrupts(v, 0);
+	leave_exit(v);
+}
+
+/* The guest takes it as a virtual SError as soon as its PSTATE.A allows. */
+void trap_serror(struct vcpu *v)
+{
+	u64 esr = read_sysreg(esr_el2);
+
+	enter_exit(v);
+	if (FIELD(read_sysreg(id_aa64pfr0_el1), ID_AA64PFR0_EL1_RAS))
+		write_sysreg(SYS_VSESR_EL2, esr & ESR_ELx_ISS_MASK);
+	if (v->step.mode == STEP_NONE)
+		write_sysreg(hcr_el2, read_sysreg(hcr_el2) | HCR_EL2_VSE);
+	else
+		v->step.virtual_serror = HCR_EL2_VSE;
+	leave_exit(v);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exception vectors of EL2 and the way into the guest.
+ *
+ * All 16 are real: the four from a lower EL in AArch64 state lead to a handler in C, AArch32 user code of the
+ * guest takes the same handlers, and the eight from EL2 itself report and stop.
+ */
+#include "asm_offsets.h"
+
+/* One vector of 32 instructions at most; the assembler stops the build on a longer one. */
+	.macro	vector label
+	.balign	0x80
+\label:
+	.endm
+
+	.macro	end_vector label
+	.if	(. - \label) > 0x80
+	.error	"exception vector \label is longer than 32 instructions"
+	.endif
+	.endm
+
+/*
+ * From the guest. SP_EL2 points to struct frame. Saves the general registers, PC and PSTATE, calls
+ * `handler(struct vcpu *)` on the stack below the frame, and goes back to the guest.
+ */
+	.macro	from_guest label, handler
+	vector	\label
+	stp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
+	stp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
+	stp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
+	stp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
+	stp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
+	stp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
+	stp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
+	stp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
+	stp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
+	stp	x18, x19, [sp, #(FRAME_X + 16 * 9)]
+	stp	x20, x21, [sp, #(FRAME_X + 16 * 10)]
+	stp	x22, x23, [sp, #(FRAME_X + 16 * 11)]
+	stp	x24, x25, [sp, #(FRAME_X + 16 * 12)]
+	stp	x26, x27, [sp, #(FRAME_X + 16 * 13)]
+	stp	x28, x29, [sp, #(FRAME_X + 16 * 14)]
+	mrs	x1, elr_el2
+	mrs	x2, spsr_el2
+	str	x30, [sp, #(FRAME_X + 16 * 15)]
+	stp	x1, x2, [sp, #FRAME_PC]
+	mov	x0, sp
+	mov	x29, xzr
+	bl	\handler
+	b	enter_guest
+	end_vector \label
+	.endm
+
+/* From EL2 itself: never expected. Hands the vector's offset and all registers to the report. */
+	.macro	from_el2 label, offset
+	vector	\label
+	sub	sp, sp, #FRAME_SIZE
+	stp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
+	mov	x0, #\offset
+	b	panic_entry
+	end_vector \label
+	.endm
+
+	.text
+	.balign	2048
+	.global	vectors
+vectors:
+	from_el2 el2_sp0_sync, 0x000
+	from_el2 el2_sp0_irq, 0x080
+	from_el2 el2_sp0_fiq, 0x100
+	from_el2 el2_sp0_serror, 0x180
+	from_el2 el2_spx_sync, 0x200
+	from_el2 el2_spx_irq, 0x280
+	from_el2 el2_spx_fiq, 0x300
+	from_el2 el2_spx_serror, 0x380
+	from_guest guest_sync, trap_sync
+	from_guest guest_irq, trap_irq
+	from_guest guest_fiq, trap_fiq
+	from_guest guest_serror, trap_serror
+	from_guest guest32_sync, trap_sync
+	from_guest guest32_irq, trap_irq
+	from_guest guest32_fiq, trap_fiq
+	from_guest guest32_serror, trap_serror
+	.balign	0x80
+
+/* In: x0 vector offset, sp struct frame with x0 and x1 saved. Does not return. */
+panic_entry:
+	stp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
+	stp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
+	stp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
+	stp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
+	stp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
+	stp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
+	stp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
+	stp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
+	stp	x18, x19, [sp, #(FRAME_X + 16 * 9)]
+	stp	x20, x21, [sp, #(FRAME_X + 16 * 10)]
+	stp	x22, x23, [sp, #(FRAME_X + 16 * 11)]
+	stp	x24, x25, [sp, #(FRAME_X + 16 * 12)]
+	stp	x26, x27, [sp, #(FRAME_X + 16 * 13)]
+	stp	x28, x29, [sp, #(FRAME_X + 16 * 14)]
+	mrs	x1, elr_el2
+	mrs	x2, spsr_el2
+	str	x30, [sp, #(FRAME_X + 16 * 15)]
+	stp	x1, x2, [sp, #FRAME_PC]
+	mov	x1, sp
+	bl	panic_exception
+
+/*
+ * Goes to the guest whose struct frame (at the start of struct vcpu) sp points to.
+ * Never returns; the guest's next exception finds sp as it is here.
+ */
+	.global	enter_guest
+enter_guest:
+	ldp	x1, x2, [sp, #FRAME_PC]
+	msr	elr_el2, x1
+	msr	spsr_el2, x2
+	ldp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
+	ldp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
+	ldp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
+	ldp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
+	ldp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
+	ldp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
+	ldp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
+	ldp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
+	ldp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
+	ldp	x18, x19, [sp, #(FRAME_X + 16 * 9)]
+	ldp	x20, x21, [sp, #(FRAME_X + 16 * 10)]
+	ldp	x22, x23, [sp, #(FRAME_X + 16 * 11)]
+	ldp	x24, x25, [sp, #(FRAME_X + 16 * 12)]
+	ldp	x26, x27, [sp, #(FRAME_X + 16 * 13)]
+	ldp	x28, x29, [sp, #(FRAME_X + 16 * 14)]
+	ldr	x30, [sp, #(FRAME_X + 16 * 15)]
+	eret
+	/* Nothing may be fetched speculatively past the exception return. */
+	dsb	nsh
+	isb
+
+/* In: x0 struct vcpu. Starts its guest for the first time. Never returns. */
+	.global	vcpu_start
+vcpu_start:
+	mov	sp, x0
+	b	enter_guest
+
+/*
+ * In: x0 struct vcpu. Runs its guest until the next exception, which the trap handlers hand back
+ * through selftest_leave. The caller is on another stack than the vCPU's.
+ * Out: x0 as given to selftest_leave. Clobbers: what a function may.
+ */
+	.global	selftest_enter
+selftest_enter:
+	add	x1, x0, #VCPU_RESUME
+	stp	x19, x20, [x1, #0]
+	stp	x21, x22, [x1, #16]
+	stp	x23, x24, [x1, #32]
+	stp	x25, x26, [x1, #48]
+	stp	x27, x28, [x1, #64]
+	stp	x29, x30, [x1, #80]
+	mov	x2, sp
+	str	x2, [x1, #96]
+	mov	sp, x0
+	b	enter_guest
+
+/* In: x0 struct vcpu, x1 result of selftest_enter. Never returns to its caller. */
+	.global	selftest_leave
+selftest_leave:
+	add	x2, x0, #VCPU_RESUME
+	ldp	x19, x20, [x2, #0]
+	ldp	x21, x22, [x2, #16]
+	ldp	x23, x24, [x2, #32]
+	ldp	x25, x26, [x2, #48]
+	ldp	x27, x28, [x2, #64]
+	ldp	x29, x30, [x2, #80]
+	ldr	x3, [x2, #96]
+	mov	sp, x3
+	mov	x0, x1
+	ret
+
+/*
+ * In: x0 u64[18], the x0 to x17 of an SMC. Executes SMC #0 at EL2 (HCR_EL2.TSC does not trap
+ * EL2's own) and stores x0 to x17 back (SMC Calling Convention: all of them may be results).
+ */
+	.global	smc_forward
+smc_forward:
+	stp	x29, x30, [sp, #-32]!
+	str	x19, [sp, #16]
+	mov	x19, x0
+	ldp	x16, x17, [x19, #128]
+	ldp	x14, x15, [x19, #112]
+	ldp	x12, x13, [x19, #96]
+	ldp	x10, x11, [x19, #80]
+	ldp	x8, x9, [x19, #64]
+	ldp	x6, x7, [x19, #48]
+	ldp	x4, x5, [x19, #32]
+	ldp	x2, x3, [x19, #16]
+	ldp	x0, x1, [x19, #0]
+	smc	#0
+	stp	x0, x1, [x19, #0]
+	stp	x2, x3, [x19, #16]
+	stp	x4, x5, [x19, #32]
+	stp	x6, x7, [x19, #48]
+	stp	x8, x9, [x19, #64]
+	stp	x10, x11, [x19, #80]
+	stp	x12, x13, [x19, #96]
+	stp	x14, x15, [x19, #112]
+	stp	x16, x17, [x19, #128]
+	ldr	x19, [sp, #16]
+	ldp	x29, x30, [sp], #32
+	ret
