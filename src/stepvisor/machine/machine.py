@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from stepvisor._gen import wire
 from stepvisor.errors import GuestConfigError, MachineError
-from stepvisor.machine.config import MachineConfig
+from stepvisor.machine.config import DEFAULT_CPU, MachineConfig
 from stepvisor.machine.console import Console
 from stepvisor.machine.devicetree import find_tree, read_board
 from stepvisor.machine.process import BoundProcess
@@ -73,6 +74,7 @@ class Machine:
             if (self.board.ram_base, self.board.ram_size) != (self.ram.base, self.ram.size):
                 message = f"QEMU put RAM at 0x{self.board.ram_base:x}, not at 0x{_RAM_BASE:x}"
                 raise MachineError(message)
+            self._check_loaded()
         except BaseException:
             self.close()
             raise
@@ -88,6 +90,11 @@ class Machine:
     def pid(self) -> int:
         """QEMU's process id."""
         return self._process.pid if self._process is not None else 0
+
+    @property
+    def guest_memory(self) -> tuple[int, int]:
+        """Physical start and size in bytes of what the guest sees of RAM."""
+        return self.ram.base + wire.REGION_SIZE, self.ram.size - wire.REGION_SIZE
 
     def resume(self) -> None:
         """Let the machine run: PAUSED to RUNNING.
@@ -159,6 +166,13 @@ class Machine:
         except MachineError as error:
             self._process.wait(2)
             raise self._start_error() from error
+
+    def _check_loaded(self) -> None:
+        """The monitor lies where it was linked for, which QEMU sees to for 64-bit CPUs only."""
+        header = self.ram.read(self.ram.base + wire.IMAGE_OFFSET, 64)
+        if header[0x38:0x3C] != b"ARM\x64":
+            message = f"--cpu {self.config.cpu} is not a 64-bit CPU model; try {DEFAULT_CPU}"
+            raise GuestConfigError(message)
 
     def _start_error(self) -> MachineError | GuestConfigError:
         words = self._process.last_words() if self._process is not None else ""

@@ -1,0 +1,81 @@
+"""From targets to requests that a backend can arm, by looking at the running kernel's code."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from stepvisor.errors import ProbeError
+from stepvisor.monitor.interface import ProbeRequest
+from stepvisor.probe.decode import WORD_SIZE
+from stepvisor.probe.exclusive import MAX_REGION, exclusive_region
+from stepvisor.probe.plan import plan_for
+from stepvisor.probe.resolve import Target
+
+__all__ = ("Code", "place")
+
+_AROUND = MAX_REGION * WORD_SIZE
+
+
+class Code:
+    """The running kernel's text. Read live: at boot a kernel patches itself to fit the CPU."""
+
+    def __init__(
+        self,
+        read_physical: Callable[[int, int], bytes],
+        *,
+        virtual_base: int,
+        physical_base: int,
+        text: range,
+    ) -> None:
+        """`virtual_base` and `physical_base` are where the Image's first byte is.
+
+        `text` are the offsets of its code from there. A kernel's Image is contiguous in both.
+        """
+        self._read = read_physical
+        self._virtual_base = virtual_base
+        self._physical_base = physical_base
+        self._text = text
+
+    def request(self, target: Target, slot: int) -> ProbeRequest:
+        """What to arm for `target`.
+
+        :raise ProbeError: When its instruction cannot be displaced.
+        """
+        start = max(self._text.start, target.offset - _AROUND)
+        end = min(self._text.stop, target.offset + _AROUND)
+        raw = self._read(self._physical_base + start, end - start)
+        words = np.frombuffer(raw, "<u4").tolist()
+        index = (target.offset - start) // WORD_SIZE
+        region = exclusive_region(words, index)
+        if region is not None:
+            raise _in_region(target, self._virtual_base + target.offset, index, region)
+        word = words[index]
+        return ProbeRequest(
+            slot=slot,
+            va=self._virtual_base + target.offset,
+            ipa=self._physical_base + target.offset,
+            word=word,
+            plan=plan_for(word),
+            label=target.label,
+        )
+
+
+def place(code: Code, targets: Iterable[Target], first_slot: int) -> tuple[ProbeRequest, ...]:
+    """Requests for `targets` with slots from `first_slot`; what is named twice is armed once.
+
+    :raise ProbeError: When one of them cannot be probed.
+    """
+    unique = {target.offset: target for target in reversed(list(targets))}
+    ordered = list(reversed(unique.values()))
+    return tuple(code.request(target, first_slot + i) for i, target in enumerate(ordered))
+
+
+def _in_region(target: Target, address: int, index: int, region: tuple[int, int]) -> ProbeError:
+    first = address - (index - region[0]) * WORD_SIZE
+    last = address + (region[1] - index) * WORD_SIZE
+    message = (
+        f"no probe on {target.label} ({address:#x}): a trap inside an exclusive sequence"
+        f" (load-exclusive at {first:#x}, store-exclusive at {last:#x}) would make it repeat for"
+        f" ever; probe {first - WORD_SIZE:#x} or {last + WORD_SIZE:#x}"
+    )
+    return ProbeError(message)

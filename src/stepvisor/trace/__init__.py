@@ -1,0 +1,1 @@
+"""Boot a guest, probe it, read what its probes saw."""

@@ -1,0 +1,122 @@
+"""The thread that moves what the rings hold to the spool."""
+
+import threading
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvisor.monitor.events import HIT_DTYPE, Lost, Notice
+from stepvisor.monitor.interface import Backend
+from stepvisor.trace.spool import Spool
+
+__all__ = ("Collector",)
+
+_BUSY_SECONDS = 0.0005
+_IDLE_SECONDS = 0.002
+_FULL_SECONDS = 0.01
+_NOTICES = 1000
+_HEAVY = 16384
+"""Hits in one round that call for the next one at once."""
+
+
+class Collector:
+    """Drains `backend` from construction to :meth:`close`.
+
+    An error of the backend ends the thread; :meth:`check` raises it to whoever reads.
+    """
+
+    def __init__(self, backend: Backend, spool: Spool | None = None) -> None:
+        """Start."""
+        self._backend = backend
+        self.spool = spool if spool is not None else Spool(HIT_DTYPE)
+        self.counts = np.zeros(backend.capabilities.probes + 1, np.int64)
+        """Hits by slot."""
+        self.total = 0
+        """Hits put into the spool."""
+        self.lost = 0
+        self.notices: deque[Notice] = deque(maxlen=_NOTICES)
+        self._rounds = 0
+        self._error: Exception | None = None
+        self._stop = threading.Event()
+        self._turned = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what ended the thread, if something did."""
+        if self._error is not None:
+            raise self._error
+
+    def sync(self) -> None:
+        """Wait until everything recorded before this call is in the spool, or the spool is full."""
+        with self._turned:
+            # The round under way may have passed a ring already; the one after it has not.
+            target = self._rounds + 2
+            while self._rounds < target and self._alive() and not self.spool.full:
+                self._turned.wait(0.1)
+
+    def wait(self, timeout: float) -> None:
+        """Wait until a round has ended, at most `timeout` seconds."""
+        with self._turned:
+            if self._alive():
+                self._turned.wait(timeout)
+
+    def close(self) -> None:
+        """One last round, then the end of the thread. What the spool holds stays readable."""
+        self._stop.set()
+        self._thread.join()
+
+    def _alive(self) -> bool:
+        return self._error is None and not self._stop.is_set()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._pause(self._round())
+            self._round()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must hear of it
+            self._error = error
+        finally:
+            self._note_round()
+
+    def _pause(self, hits: int) -> None:
+        if self.spool.full:
+            self._stop.wait(_FULL_SECONDS)
+        elif hits < _HEAVY:
+            self._stop.wait(_BUSY_SECONDS if hits else _IDLE_SECONDS)
+
+    def _round(self) -> int:
+        """Drain every ring once; returns the number of hits."""
+        if self.spool.full and not self._stop.is_set():
+            self._backend.check()
+            return 0
+        drained = self._backend.drain()
+        hits = _in_order(drained.hits)
+        for notice in drained.notices:
+            if isinstance(notice, Lost):
+                self.lost += notice.lost
+            self.notices.append(notice)
+        if len(hits):
+            counts = np.bincount(hits["slot"])
+            self.counts[: len(counts)] += counts
+            self.spool.put(hits)
+            self.total += len(hits)
+        else:
+            self._backend.check()
+        self._note_round()
+        return len(hits)
+
+    def _note_round(self) -> None:
+        with self._turned:
+            self._rounds += 1
+            self._turned.notify_all()
+
+
+def _in_order(hits: list[NDArray[np.void]]) -> NDArray[np.void]:
+    if not hits:
+        return np.empty(0, HIT_DTYPE)
+    if len(hits) == 1:
+        return hits[0]
+    together = np.concatenate(hits)
+    return together[np.argsort(together["ticks"], kind="stable")]

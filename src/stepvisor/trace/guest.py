@@ -1,0 +1,256 @@
+"""A guest: booted, probed, asked to do things, ended."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from stepvisor.errors import GuestConfigError, GuestError, MonitorError, ProbeError
+from stepvisor.guest.image import KernelImage
+from stepvisor.machine.config import MachineConfig
+from stepvisor.machine.console import Console
+from stepvisor.machine.machine import Machine
+from stepvisor.machine.monitor_image import find_monitor_image
+from stepvisor.monitor.el2 import El2Monitor
+from stepvisor.monitor.interface import Policy, VcpuCounters
+from stepvisor.probe.place import Code, place
+from stepvisor.probe.resolve import resolve
+from stepvisor.symbols.kaslr import find_kernel_base
+from stepvisor.symbols.table import SymbolTable
+from stepvisor.trace.load import load_guest
+from stepvisor.trace.shell import Completed, Shell
+from stepvisor.trace.trace import Trace
+
+__all__ = ("Guest",)
+
+_SELF_TEST_SECONDS = 20.0
+_BOOT_SECONDS = 180.0
+_BASE_SECONDS = 30.0
+_POLL_SECONDS = 0.002
+
+
+class Guest:
+    """A kernel that runs under the monitor. Made by :func:`stepvisor.boot`.
+
+    Use it as a context manager: when it closes, QEMU is gone and nothing of it is left.
+    """
+
+    def __init__(
+        self,
+        kernel: KernelImage,
+        initrd: bytes | None,
+        *,
+        config: MachineConfig,
+        append: str = "",
+        ready_line: str | None = None,
+        echo: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Start the kernel; returns when the monitor has passed its self-test.
+
+        :raise SetupError: When QEMU or the monitor is missing.
+        :raise GuestConfigError: When this machine cannot hold this kernel.
+        :raise MonitorError: When the self-test fails.
+        """
+        self._traces: list[Trace] = []
+        self._tracing = threading.Semaphore()
+        self._next_slot = 1
+        self._symbols: SymbolTable | None = None
+        self._running: SymbolTable | None = None
+        self._kernel: KernelImage | None = kernel
+        self._monitor: El2Monitor | None = None
+        self._machine = Machine(config, find_monitor_image(), echo)
+        try:
+            parameters = load_guest(self._machine, kernel, initrd, append)
+            self._kernel_base = parameters.guest_entry
+            self._monitor = El2Monitor(
+                self._machine.ram, parameters, self._machine.check_alive
+            )
+            self._shell = Shell(self._machine.console, self._monitor.check, ready_line)
+            self._machine.resume()
+            self._monitor.wait_running(_SELF_TEST_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def console(self) -> Console:
+        """The guest's serial console."""
+        return self._machine.console
+
+    @property
+    def monitor(self) -> El2Monitor:
+        """The backend below this guest.
+
+        :raise GuestError: When the guest is closed.
+        """
+        if self._monitor is None:
+            message = "the guest is closed"
+            raise GuestError(message)
+        return self._monitor
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._machine.pid
+
+    @property
+    def symbols(self) -> SymbolTable:
+        """The kernel's symbols as linked, from its Image."""
+        if self._symbols is None:
+            if self._kernel is None:
+                message = "the guest is closed"
+                raise GuestError(message)
+            self._symbols = SymbolTable.from_image(self._kernel)
+            self._kernel = None  # tens of megabytes that nobody needs any more
+        return self._symbols
+
+    @property
+    def running_symbols(self) -> SymbolTable:
+        """The kernel's symbols where KASLR put them; waits until that can be seen."""
+        if self._running is None:
+            self._running = self.symbols.rebased(self._find_base())
+        return self._running
+
+    @property
+    def boot_seconds(self) -> float:
+        """From the guest's first instruction to its first one in user space, 0 before that."""
+        monitor = self.monitor
+        if not monitor.user_ticks:
+            return 0.0
+        return (monitor.user_ticks - monitor.start_ticks) / monitor.frequency
+
+    def wait_user(self, timeout: float = _BOOT_SECONDS) -> None:
+        """Wait until user space runs.
+
+        :raise GuestError: When it does not within `timeout` seconds.
+        :raise MachineError: When the guest ends instead, with its last words.
+        """
+        deadline = time.monotonic() + timeout
+        while not self.monitor.user_ticks:
+            self.monitor.check()
+            if time.monotonic() > deadline:
+                message = (
+                    f"the guest did not reach user space within {timeout:g} s;"
+                    f" its last words: {self.console.tail() or 'nothing'}"
+                )
+                raise GuestError(message)
+            time.sleep(_POLL_SECONDS)
+
+    def wait_ready(self, timeout: float = _BOOT_SECONDS) -> None:
+        """Wait until the shell on the console takes commands.
+
+        :raise GuestError: When none does within `timeout` seconds.
+        """
+        self.wait_user(timeout)
+        self._shell.wait_ready(timeout)
+
+    def run(self, command: str, timeout: float = 60.0) -> Completed:
+        """Run a shell command in the guest; what it answers does not raise.
+
+        :raise GuestError: When it does not end within `timeout` seconds.
+        """
+        return self._shell.run(command, timeout)
+
+    def trace(self, *probes: str, policy: str | Policy = Policy.BLOCK) -> Trace:
+        """Probes that are armed while the returned trace is used in a ``with`` block.
+
+        :raise SymbolError: When a symbol does not exist.
+        :raise ProbeError: When no probe can go there, or another trace has not ended.
+        """
+        if not probes:
+            message = "a trace needs at least one probe"
+            raise ProbeError(message)
+        running = self.running_symbols
+        targets = [resolve(self.symbols, text, running) for text in probes]
+        requests = place(self._code(), targets, self._slots(len(targets)))
+        trace = Trace(self.monitor, requests, _policy(policy), self._tracing)
+        self._traces = [old for old in self._traces if not old.closed] + [trace]
+        return trace
+
+    def counters(self) -> tuple[VcpuCounters, ...]:
+        """What each vCPU has done."""
+        return self.monitor.counters()
+
+    def close(self) -> None:
+        """End the guest. Idempotent."""
+        for trace in self._traces:
+            trace.abandon()
+        self._traces.clear()
+        if self._monitor is not None:
+            self._monitor.close()
+            self._monitor = None
+        self._machine.close()
+
+    def _find_base(self) -> int:
+        """Virtual address of the running kernel's first byte."""
+        table, monitor = self.symbols, self.monitor
+        vectors = table.get("vectors")
+        deadline = time.monotonic() + _BASE_SECONDS
+        self.wait_user()
+        while True:
+            cpu = monitor.read_cpu()
+            base = find_kernel_base(
+                self._read_or_less,
+                ttbr1=cpu.ttbr1,
+                tcr=cpu.tcr,
+                physical_base=self._kernel_base,
+                text_offset=table.text.start - table.link_base,
+                vbar=cpu.vbar,
+                vectors_offset=vectors.address - table.link_base if vectors else None,
+            )
+            if base is not None:
+                return base
+            if time.monotonic() > deadline:
+                message = "the running kernel's address cannot be found in its page tables"
+                raise GuestError(message)
+
+    def _read_or_less(self, address: int, size: int) -> bytes:
+        try:
+            return self.monitor.read_physical(address, size)
+        except MonitorError:
+            return b""
+
+    def _code(self) -> Code:
+        table = self.symbols
+        text = range(table.text.start - table.link_base, table.text.stop - table.link_base)
+        return Code(
+            self.monitor.read_physical,
+            virtual_base=self.running_symbols.link_base,
+            physical_base=self._kernel_base,
+            text=text,
+        )
+
+    def _slots(self, count: int) -> int:
+        """First of `count` slots not used recently: late hits of an old probe are never a new one's."""
+        limit = self.monitor.capabilities.probes
+        if count > limit:
+            message = f"{count} probes are too many: at most {limit}"
+            raise ProbeError(message)
+        if self._next_slot + count > limit + 1:
+            self._next_slot = 1
+        first = self._next_slot
+        self._next_slot += count
+        return first
+
+    def __enter__(self) -> Self:
+        """Closed on exit."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close, whatever happened."""
+        self.close()
+
+
+def _policy(policy: str | Policy) -> Policy:
+    try:
+        return Policy(policy)
+    except ValueError as error:
+        names = ", ".join(repr(known.value) for known in Policy)
+        message = f"{policy!r} is not a policy for a full ring; choose {names}"
+        raise GuestConfigError(message) from error

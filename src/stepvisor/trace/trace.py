@@ -1,0 +1,200 @@
+"""A trace: some probes, from arming to disarming, and what they saw."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvisor.errors import GuestError, ProbeError
+from stepvisor.monitor.events import HIT_DTYPE, Notice
+from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
+from stepvisor.trace.collector import Collector
+from stepvisor.trace.hit import Batch, Hit
+
+__all__ = ("Summary", "Trace")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of a trace."""
+
+    hits: dict[str, int]
+    """Per probe, in the order of arming."""
+    lost: int
+    """Hits that a full ring dropped, as counted in the stream."""
+    seconds: float
+    """Guest time while the probes were armed."""
+    derailed: int
+    """Steps that ended in an interrupt vector."""
+    astray: int
+    """Steps that ended where their instruction cannot lead."""
+
+    @property
+    def total(self) -> int:
+        """Hits of all probes."""
+        return sum(self.hits.values())
+
+
+class Trace:
+    """Probes that are armed inside a ``with`` block; the hits stay readable after it.
+
+    Iterating yields every hit recorded up to then that has not been read yet.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        probes: Sequence[ProbeRequest],
+        policy: Policy = Policy.BLOCK,
+        exclusive: threading.Semaphore | None = None,
+    ) -> None:
+        """Not armed yet. `exclusive` is held while it is: rings have one reader."""
+        self._backend = backend
+        self._probes = tuple(probes)
+        self._policy = policy
+        self._exclusive = exclusive if exclusive is not None else threading.Semaphore()
+        self._symbols = {probe.slot: probe.label for probe in probes}
+        self._collector: Collector | None = None
+        self._closed = False
+        self._start = 0
+        self._stop = 0
+        self._before = (0, 0)
+        self._after: tuple[int, int] | None = None
+        self._taken = 0
+
+    def __enter__(self) -> Self:
+        """Arm all probes, or none.
+
+        :raise ProbeError: When one cannot be armed.
+        """
+        if self._collector is not None:
+            message = "a trace can be entered once; make another with guest.trace()"
+            raise GuestError(message)
+        if not self._exclusive.acquire(blocking=False):
+            message = "another trace of this guest has not ended; leave its `with` block first"
+            raise ProbeError(message)
+        try:
+            self._backend.set_policy(self._policy)
+            self._before = self._trouble()
+            self._collector = Collector(self._backend)
+            self._start = self._backend.read_cpu().ticks
+            self._backend.arm(self._probes)
+        except BaseException:
+            self._finish()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disarm; an error on the way out never hides the one that led here."""
+        try:
+            self._disarm()
+        except Exception:
+            if error is None:
+                raise
+        finally:
+            self._finish()
+
+    def read(self, timeout: float = 0.0) -> Batch | None:
+        """The next hits, waiting up to `timeout` seconds for the first; None when there are none.
+
+        :raise MonitorError: When the monitor stopped; hits recorded before can still be read.
+        """
+        collector = self._started()
+        hits = collector.spool.get()
+        if hits is None and timeout > 0 and not self._closed:
+            collector.wait(timeout)
+            hits = collector.spool.get()
+        if hits is None:
+            collector.check()
+            return None
+        self._taken += len(hits)
+        return Batch(hits, self._backend.start_ticks, self._backend.frequency, self._symbols)
+
+    def batches(self) -> Iterator[Batch]:
+        """Everything recorded up to this call that has not been read, as columns."""
+        collector = self._started()
+        collector.sync()
+        # What is recorded while the caller looks at a batch is for the next call.
+        remaining = collector.total - self._taken
+        while remaining > 0 and (batch := self.read()) is not None:
+            remaining -= len(batch)
+            yield batch
+
+    def __iter__(self) -> Iterator[Hit]:
+        """The hits of :meth:`batches` one by one."""
+        for batch in self.batches():
+            yield from batch
+
+    def array(self) -> NDArray[np.void]:
+        """The hits of :meth:`batches` in one array: fields vcpu, slot, sequence, ticks, pc, x."""
+        parts = [batch.records for batch in self.batches()]
+        return np.concatenate(parts) if parts else np.empty(0, HIT_DTYPE)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """The last thousand things that were no hits: losses, probes the guest rewrote."""
+        return tuple(self._started().notices)
+
+    @property
+    def hits(self) -> int:
+        """Hits recorded so far."""
+        return self._started().total
+
+    def summary(self) -> Summary:
+        """Counts up to now."""
+        collector = self._started()
+        if not self._closed:
+            collector.sync()
+        collector.check()
+        stop = self._stop if self._closed else self._backend.read_cpu().ticks
+        derailed, astray = self._after or self._trouble()
+        return Summary(
+            hits={probe.label: int(collector.counts[probe.slot]) for probe in self._probes},
+            lost=collector.lost,
+            seconds=(stop - self._start) / self._backend.frequency,
+            derailed=derailed - self._before[0],
+            astray=astray - self._before[1],
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether its probes have come and gone."""
+        return self._closed
+
+    def abandon(self) -> None:
+        """The guest ends: stop collecting, do not talk to it any more."""
+        if self._collector is not None:
+            self._finish()
+
+    def _started(self) -> Collector:
+        if self._collector is None:
+            message = "this trace has not been started; use `with guest.trace(...) as trace:`"
+            raise GuestError(message)
+        return self._collector
+
+    def _trouble(self) -> tuple[int, int]:
+        counters = self._backend.counters()
+        return sum(c.derailed for c in counters), sum(c.astray for c in counters)
+
+    def _disarm(self) -> None:
+        if not self._closed:
+            self._backend.disarm([probe.slot for probe in self._probes])
+            self._stop = self._backend.read_cpu().ticks
+            self._after = self._trouble()
+
+    def _finish(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._collector is not None:
+            self._collector.close()
+        self._exclusive.release()
