@@ -57,7 +57,7 @@ def find_toolchain() -> Toolchain:
     if importlib.util.find_spec("ziglang"):
         zig = (sys.executable, "-m", "ziglang")
         # clang refuses `smc` on a core without EL3; zig instruments C for undefined behaviour.
-        target = ("-target", "aarch64-freestanding-none", "-mcpu=generic+el3")
+        target = ("-target", "aarch64-freestanding-none", "-mcpu=generic+el3+el2vmsa")
         compiler = (*zig, "cc", *target, "-fno-sanitize=all")
         return Toolchain(compiler, compiler, (*zig, "objcopy"))
     raise BuildError(

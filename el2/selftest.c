@@ -75,10 +75,10 @@ static bool check_timer(struct vcpu *v)
 	if (!monitor_flag(SV_FLAG_SABOTAGE_TIMER))
 		gic_timer_once(control()->frequency / 1000);
 	exit = run(v, stub_wait);
-	gic_timer_stop();
 	if (exit >> EXIT_KIND_SHIFT != SELFTEST_IRQ)
 		return false;
 	intid = read_sysreg(icc_iar1_el1);
+	gic_timer_stop(); /* After the acknowledgement: a level that falls is no interrupt any more. */
 	write_sysreg(icc_eoir1_el1, intid);
 	write_sysreg(icc_dir_el1, intid);
 	return intid == INTID_EL2_TIMER;
