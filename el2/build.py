@@ -32,7 +32,9 @@ _COMPILE = shlex.split("""
     -fno-stack-protector -fno-pie -fno-common -fno-asynchronous-unwind-tables
     -Wall -Wextra -Wconversion -Wshadow -Wundef -Wvla
 """)
-_LINK = shlex.split("-static -nostdlib -Wl,--build-id=none -Wl,-z,max-page-size=4096")
+_LINK = shlex.split(
+    "-static -nostdlib -Wl,--build-id=none -Wl,--entry=image_start -Wl,-z,max-page-size=4096"
+)
 
 
 class BuildError(Exception):
