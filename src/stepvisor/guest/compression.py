@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from stepvisor.errors import ArchiveError, SetupError
 
-__all__ = ("MAX_UNPACKED", "decompress", "identify")
+__all__ = ("MAX_UNPACKED", "decompress", "identify", "open_zstd")
 
 MAX_UNPACKED: Final = 512 << 20
 """Bytes that unpacking may produce: more than any kernel, less than a laptop's memory."""
@@ -100,14 +100,20 @@ def _optional(kind: str, *modules: str) -> Any:
     raise SetupError(f"{kind} data needs the Python package '{package}': pip install {package}")
 
 
-def _zstd(data: bytes, limit: int) -> bytes:
+def open_zstd(raw: io.BytesIO) -> Any:
+    """Open zstd data as a stream to read from.
+
+    :raise SetupError: When there is no library for it.
+    """
     library = _optional("zstd", "compression.zstd", "zstandard")
     if library.__name__ == "compression.zstd":
-        return _guarded("zstd", lambda: _drain("zstd", library.ZstdDecompressor(), data, limit))
-    decompressor = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        return library.ZstdFile(raw)
+    return library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(raw)
 
+
+def _zstd(data: bytes, limit: int) -> bytes:
     def read() -> bytes:
-        with decompressor.stream_reader(io.BytesIO(data)) as reader:
+        with open_zstd(io.BytesIO(data)) as reader:
             out: bytes = reader.read(limit + 1)
             return out
 

@@ -24,7 +24,7 @@ from stepvisor.errors import ImageError
 from stepvisor.guest.cpio import CpioWriter
 from stepvisor.guest.foreign import elf_machine
 
-__all__ = ("INTERACTIVE_WORD", "READY_LINE", "build_initramfs")
+__all__ = ("INTERACTIVE_WORD", "READY_LINE", "build_initramfs", "recipe")
 
 READY_LINE: Final = "stepvisor: guest ready"
 """Printed on the console whenever a shell begins to take commands."""
@@ -100,6 +100,11 @@ def build_initramfs(busybox: bytes, extra: Mapping[str, bytes] | None = None) ->
     for path, data in files.items():
         writer.add_file(path, data, 0o755)
     return gzip.compress(writer.finish(), compresslevel=6, mtime=0)
+
+
+def recipe() -> bytes:
+    """Return what decides an initramfs besides busybox: it is another one when this differs."""
+    return _INIT.encode()
 
 
 def _check_busybox(busybox: bytes) -> None:
