@@ -115,7 +115,7 @@ class Machine:
         if self.state is MachineState.ENDED:
             raise self._ended_error()
 
-    def wait_ended(self, timeout: float) -> bool:
+    def wait_ended(self, timeout: float | None) -> bool:
         """Wait until QEMU has ended by itself (a guest's power-off); False after `timeout` seconds."""
         return self._process is None or self._process.wait(timeout)
 

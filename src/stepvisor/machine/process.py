@@ -71,7 +71,7 @@ class BoundProcess:
         """Its exit code, negative for a signal; None while it runs."""
         return self._child.returncode if self._child is not None else None
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, timeout: float | None) -> bool:
         """Wait until the child is gone; False after `timeout` seconds."""
         return self._ended.wait(timeout)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from stepvisor.errors import GuestConfigError, GuestError, MonitorError, ProbeError
+from stepvisor.errors import GuestConfigError, GuestError, MachineError, MonitorError, ProbeError
 from stepvisor.guest.image import KernelImage
 from stepvisor.machine.config import MachineConfig
 from stepvisor.machine.console import Console
@@ -168,9 +168,27 @@ class Guest:
         self._traces = [old for old in self._traces if not old.closed] + [trace]
         return trace
 
+    def check_probes(self, *probes: str) -> None:
+        """Raise what :meth:`trace` would for `probes`, as far as the Image alone can tell."""
+        for text in probes:
+            if not text.strip().lower().startswith("0x"):
+                resolve(self.symbols, text)
+
     def counters(self) -> tuple[VcpuCounters, ...]:
         """What each vCPU has done."""
         return self.monitor.counters()
+
+    def wait_ended(self, timeout: float | None = None) -> bool:
+        """Wait until the guest has powered off; False after `timeout` seconds."""
+        return self._machine.wait_ended(timeout)
+
+    def end_error(self) -> MachineError | None:
+        """How QEMU ended, None while it runs; its `process_exit_code` is 0 after a power-off."""
+        try:
+            self._machine.check_alive()
+        except MachineError as error:
+            return error
+        return None
 
     def close(self) -> None:
         """End the guest. Idempotent."""

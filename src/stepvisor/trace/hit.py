@@ -83,6 +83,11 @@ class Batch:
         return self.records["x"]
 
     @property
+    def sequence(self) -> NDArray[np.uint64]:
+        """Record numbers, per vCPU."""
+        return self.records["sequence"]
+
+    @property
     def symbol(self) -> list[str]:
         """Probe of each hit."""
         return [self.symbols[slot] for slot in self.records["slot"].tolist()]

@@ -9,7 +9,7 @@ from stepvisor.guest.initramfs import READY_LINE
 from stepvisor.machine.config import DEFAULT_CPU, MachineConfig, parse_size
 from stepvisor.trace.guest import Guest
 
-__all__ = ("boot", "load_inputs")
+__all__ = ("boot", "load_inputs", "start")
 
 _LARGEST_INITRD = 1 << 31
 
@@ -34,12 +34,14 @@ def boot(
     :raise MonitorError: When the monitor fails its self-test.
     :raise GuestError: When the guest does not reach user space.
     """
-    config = MachineConfig(
-        cpu=cpu, vcpus=cpus, memory=parse_size(memory) if isinstance(memory, str) else memory
-    )
-    image, archive, ready_line = load_inputs(kernel, initrd)
-    guest = Guest(
-        image, archive, config=config, append=append, ready_line=ready_line, echo=console
+    guest = start(
+        kernel,
+        initrd=initrd,
+        append=append,
+        cpus=cpus,
+        cpu=cpu,
+        memory=memory,
+        console=console,
     )
     try:
         guest.wait_user()
@@ -47,6 +49,26 @@ def boot(
         guest.close()
         raise
     return guest
+
+
+def start(
+    kernel: str | Path | KernelImage | None = None,
+    *,
+    initrd: str | Path | bytes | None = None,
+    append: str = "",
+    cpus: int = 2,
+    cpu: str = DEFAULT_CPU,
+    memory: str | int = "1G",
+    console: Callable[[bytes], None] | None = None,
+) -> Guest:
+    """As :func:`boot`, but return as soon as the guest's first instruction may run."""
+    config = MachineConfig(
+        cpu=cpu, vcpus=cpus, memory=parse_size(memory) if isinstance(memory, str) else memory
+    )
+    image, archive, ready_line = load_inputs(kernel, initrd)
+    return Guest(
+        image, archive, config=config, append=append, ready_line=ready_line, echo=console
+    )
 
 
 def load_inputs(

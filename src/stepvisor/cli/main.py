@@ -1,0 +1,74 @@
+"""``stepvisor``: find the subcommand, run it, turn errors into one line and an exit code.
+
+Exit codes: 0 done, 1 something failed, 2 the input cannot work, 130 Ctrl-C, 143 SIGTERM, 141 nobody
+reads our output any more.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from stepvisor.errors import StepvisorError
+
+__all__ = ("main",)
+
+_COMMANDS = ("trace", "boot", "doctor")
+
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+_BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's); returns the exit code."""
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 2
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except StepvisorError as error:
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stepvisor", description="Trace AArch64 guests from the hypervisor."
+    )
+    version = importlib.metadata.version("stepvisor")
+    parser.add_argument("--version", action="version", version=f"stepvisor {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in _COMMANDS:
+        importlib.import_module(f"stepvisor.cli.{name}").register(commands)
+    return parser
+
+
+def _complain(error: StepvisorError) -> None:
+    text = " ".join(str(error).split())
+    sys.stdout.flush()
+    print(f"stepvisor: error: {text}", file=sys.stderr)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds the stack, so that every context manager cleans up."""
+    raise SystemExit(_TERMINATED)

@@ -1,0 +1,162 @@
+"""``stepvisor trace``: boot a guest, probe it, print a line per hit."""
+
+import argparse
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
+from stepvisor.errors import StepvisorError
+from stepvisor.trace.guest import Guest
+from stepvisor.trace.hit import Batch
+from stepvisor.trace.shell import Completed
+from stepvisor.trace.trace import Trace
+from stepvisor.views import jsonlines, text
+
+__all__ = ("register",)
+
+_POLL_SECONDS = 0.05
+_COMMAND_SECONDS = 7 * 24 * 3600.0
+
+_EPILOG = """\
+examples:
+  stepvisor trace -e vfs_read --run 'dd if=/dev/zero of=/dev/null bs=1 count=20000'
+  stepvisor trace -e do_sys_openat2 -e vfs_read --duration 5 --json
+  stepvisor trace -e vfs_read+0x10 --count 10 --kernel Image --initrd rootfs.cpio.gz
+"""
+
+
+def register(commands: Commands) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "trace",
+        help="boot a guest and print every hit of its probes",
+        description="Boot a guest, arm probes when user space runs, print one line per hit: time"
+        " since boot, vCPU, symbol, x0 to x5. Ends with --run's command, after --duration or"
+        " --count, or at Ctrl-C.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "-e",
+        dest="probes",
+        action="append",
+        required=True,
+        metavar="PROBE",
+        help="symbol, symbol+0x10, or address; may be repeated",
+    )
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument("--duration", type=_positive_seconds, metavar="S", help="seconds to trace")
+    end.add_argument("--count", type=_positive_count, metavar="N", help="hits to print")
+    parser.add_argument("--run", dest="command", metavar="CMD", help="shell command in the guest")
+    parser.add_argument("--drop", action="store_true", help="drop hits when a ring is full (count"
+                        " them as lost) instead of making the guest wait")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    add_guest_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trace as `args` say."""
+    view = jsonlines if args.json else text
+    output = _Output(view.format_batch, args.count)
+    with start_guest(args) as guest:
+        guest.check_probes(*args.probes)
+        if args.command is not None:
+            guest.wait_ready()
+        with guest.trace(*args.probes, policy="drop" if args.drop else "block") as trace:
+            if not args.json:
+                sys.stdout.write(text.HEADER)
+            interrupted = _stream(guest, trace, args, output)
+        for batch in () if interrupted else trace.batches():
+            output.write(batch)
+        sys.stdout.write(view.format_summary(trace.summary()))
+    return 130 if interrupted else 0
+
+
+def _stream(guest: Guest, trace: Trace, args: argparse.Namespace, output: "_Output") -> bool:
+    """Print hits until the trace is to end; whether Ctrl-C ended it."""
+    deadline = time.monotonic() + args.duration if args.duration is not None else math.inf
+    try:
+        command = _Command(guest, args.command) if args.command is not None else None
+        while time.monotonic() < deadline and not output.full:
+            if command is not None and command.ended:
+                command.report()
+                break
+            output.write(trace.read(_POLL_SECONDS))
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+@dataclass(slots=True)
+class _Output:
+    """Prints at most `limit` hits."""
+
+    format: Callable[[Batch], str]
+    limit: int | None
+    printed: int = 0
+
+    @property
+    def full(self) -> bool:
+        return self.limit is not None and self.printed >= self.limit
+
+    def write(self, batch: Batch | None) -> None:
+        if batch is None:
+            sys.stdout.flush()
+            return
+        if self.limit is not None:
+            batch = batch.head(self.limit - self.printed)
+        self.printed += len(batch)
+        sys.stdout.write(self.format(batch))
+
+
+class _Command:
+    """A command that runs in the guest while hits are printed."""
+
+    def __init__(self, guest: Guest, command: str) -> None:
+        self._guest = guest
+        self._command = command
+        self._completed: Completed | None = None
+        self._error: StepvisorError | None = None
+        self._thread = threading.Thread(target=self._run, name="command", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def report(self) -> None:
+        """Show what it printed; raise what kept it from running."""
+        if self._error is not None:
+            raise self._error
+        if self._completed is not None:
+            sys.stdout.flush()
+            sys.stderr.write(self._completed.output)
+            if self._completed.exit_code:
+                print(f"(exit code {self._completed.exit_code} in the guest)", file=sys.stderr)
+
+    def _run(self) -> None:
+        try:
+            self._completed = self._guest.run(self._command, _COMMAND_SECONDS)
+        except StepvisorError as error:
+            self._error = error
+
+
+def _positive_seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _positive_count(value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not int(value[:18]):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of hits above 0")
+    return int(value[:18])

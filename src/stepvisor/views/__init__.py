@@ -1,0 +1,1 @@
+"""Ways to show a trace. No computation here: columns in, text out."""

@@ -1,0 +1,46 @@
+"""A trace as JSON, one object per line.
+
+Addresses and registers are hexadecimal strings: many readers of JSON cannot hold 64-bit integers.
+"""
+
+import json
+
+from stepvisor.trace.hit import Batch
+from stepvisor.trace.trace import Summary
+
+__all__ = ("format_batch", "format_summary")
+
+_LINE = (
+    '{"time": %.9f, "vcpu": %d, "sequence": %d, "symbol": %s, "pc": "%#x",'
+    ' "x": ["%#x", "%#x", "%#x", "%#x", "%#x", "%#x"]}\n'
+)
+
+
+def format_batch(batch: Batch) -> str:
+    """One object per hit."""
+    names = {name: json.dumps(name) for name in set(batch.symbol)}
+    rows = zip(
+        batch.time.tolist(),
+        batch.vcpu.tolist(),
+        batch.sequence.tolist(),
+        batch.symbol,
+        batch.pc.tolist(),
+        batch.x.tolist(),
+        strict=True,
+    )
+    return "".join(
+        [_LINE % (time, vcpu, number, names[name], pc, *x) for time, vcpu, number, name, pc, x in rows]
+    )
+
+
+def format_summary(summary: Summary) -> str:
+    """One last object, under the key ``summary``."""
+    content = {
+        "hits": summary.hits,
+        "total": summary.total,
+        "lost": summary.lost,
+        "guest_seconds": round(summary.seconds, 9),
+        "derailed": summary.derailed,
+        "astray": summary.astray,
+    }
+    return json.dumps({"summary": content}) + "\n"
