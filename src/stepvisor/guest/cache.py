@@ -81,18 +81,17 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     :raise SetupError: When its directory cannot be written.
     """
+    new = path.with_name(f".new-{os.getpid()}-{path.name}")
     try:
-        handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
         try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            Path(name).replace(path)
+            new.write_bytes(data)
+            new.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise _unwritable(path.parent, error) from error
 
 
 def _unwritable(directory: Path, error: OSError) -> SetupError:
-    return SetupError(f"cache directory {directory}: cannot be written ({error.strerror})")
+    return SetupError(f"directory {directory}: cannot be written ({error.strerror})")

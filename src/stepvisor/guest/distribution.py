@@ -172,13 +172,13 @@ def _store(packages: Sequence[Path], directory: Path) -> None:
 
 
 def _extract(packages: Sequence[Path], pattern: str, what: str) -> bytes:
-    complaint = "no package was given"
+    complaints = []
     for package in packages:
         try:
             return extract_from_deb(package, pattern)
         except StepvisorError as error:
-            complaint = str(error)
-    raise InputError(f"none of the packages has {what}: {complaint}")
+            complaints.append(str(error))
+    raise InputError(f"no package has {what}: {'; '.join(complaints)}")
 
 
 def _download(

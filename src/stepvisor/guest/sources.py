@@ -14,10 +14,8 @@ from typing import Final
 
 __all__ = ("DebianSource", "find_debian_sources", "parse_deb822")
 
-_SUITES: Final = frozenset(
-    ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
-    + ("oldoldstable", "oldstable", "stable", "testing", "unstable")
-)
+_CODENAMES: Final = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
+_CLASSES: Final = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
 _SUITE: Final = re.compile(r"(?P<name>[a-z]+)(?P<rest>-security|/updates|-updates|-backports|)")
 _SECURITY: Final = frozenset(("-security", "/updates"))
 _OPTIONS: Final = re.compile(r"\[([^\]]*)\]")
@@ -120,7 +118,7 @@ def _debian(entries: Iterable[Mapping[str, str]]) -> Iterator[DebianSource]:
             continue
         matches = [_SUITE.fullmatch(suite) for suite in fields.get("suites", "").split()]
         for match in matches:
-            if match is None or match["name"] not in _SUITES:
+            if match is None or match["name"] not in (*_CODENAMES, *_CLASSES):
                 continue
             for uri in fields.get("uris", "").split():
                 yield DebianSource(
