@@ -44,7 +44,7 @@ def main() -> int:
 
 def _missing_packages() -> list[str]:
     missing = [package for program, package in _PACKAGES.items() if not shutil.which(program)]
-    if not _VENV.exists() and not importlib.util.find_spec("ensurepip"):
+    if not _STAMP.exists() and not importlib.util.find_spec("ensurepip"):
         missing.append("python3-venv")
     return missing
 
@@ -56,14 +56,14 @@ def _install(packages: list[str]) -> bool:
     prefix: list[str] = []
     if os.geteuid() != 0:
         prefix = ["sudo", "-n"]
-        if not shutil.which("sudo") or _run([*prefix, "true"], quiet=True):
+        if not shutil.which("sudo") or _run([*prefix, "true"], quiet=True, mute=True):
             return False
     prefix += ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     print(f"installing {' '.join(packages)}", flush=True)
     options = ["-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "--yes"]
     # An index that is stale in part still serves most packages: let the installation decide.
-    _run([*prefix, "update"])
-    return _run([*prefix, "install", *options, *packages]) == 0
+    _run([*prefix, "update"], quiet=True)
+    return _run([*prefix, "install", *options, *packages], quiet=True) == 0
 
 
 def _make_venv() -> int:
@@ -72,7 +72,8 @@ def _make_venv() -> int:
     if _STAMP.exists() and _STAMP.read_text(encoding="utf-8") == wanted:
         return 0
     print("making .venv", flush=True)
-    if not (_VENV / "bin" / "python").exists() and _run([sys.executable, "-m", "venv", str(_VENV)]):
+    # Without a stamp an earlier run was cut short, and nothing in there can be relied on.
+    if not _STAMP.exists() and _run([sys.executable, "-m", "venv", "--clear", str(_VENV)]):
         return _fail(f"{sys.executable} -m venv failed")
     pip = [str(_VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     if _run([*pip, "--quiet", "--editable", f"{_ROOT}[dev,display]"]):
@@ -87,9 +88,11 @@ def _fingerprint() -> str:
     return f"{hashlib.sha256(project).hexdigest()} {_ROOT} {sys.version_info[:2]}\n"
 
 
-def _run(command: list[str], *, quiet: bool = False) -> int:
+def _run(command: list[str], *, quiet: bool = False, mute: bool = False) -> int:
+    """Exit code; `quiet` hides what the command prints, `mute` its complaints too."""
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.run(command, stdout=output, stderr=output, check=False).returncode
+    errors = subprocess.DEVNULL if mute else None
+    return subprocess.run(command, stdout=output, stderr=errors, check=False).returncode
 
 
 def _fail(message: str) -> int:
