@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from stepvisor.cli.progress import say
+from stepvisor.guest.distribution import default_guest
 from stepvisor.machine.config import DEFAULT_CPU
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.session import start
@@ -42,6 +44,8 @@ def start_guest(
     extra_words: str = "",
 ) -> Guest:
     """Start the guest that `args` describe; user space need not run yet."""
+    if args.kernel is None or args.initrd is None:
+        default_guest(say)
     return start(
         args.kernel,
         initrd=args.initrd,

@@ -9,15 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from stepvisor._gen import wire
 from stepvisor.cli.arguments import Commands
 from stepvisor.errors import SetupError, StepvisorError
+from stepvisor.guest.distribution import cached_guest
 from stepvisor.guest.image import KernelImage
 from stepvisor.machine.config import DEFAULT_CPU, MIB, MachineConfig
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.machine.qemu import find_qemu, qemu_version
+from stepvisor.monitor.link import ABI
 from stepvisor.trace.guest import Guest
-from stepvisor.trace.session import default_initramfs, default_kernel
 
 __all__ = ("register",)
 
@@ -64,8 +64,7 @@ def _checks(cpu: str) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "QEMU", _qemu
     yield "setpriv", _setpriv
     yield "monitor", _monitor
-    yield "guest kernel", lambda: str(default_kernel())
-    yield "guest user space", lambda: f"{len(default_initramfs()):,} bytes"
+    yield "guest", _guest
     yield "self-test", lambda: _self_test(cpu)
 
 
@@ -96,14 +95,22 @@ def _setpriv() -> str:
 
 def _monitor() -> str:
     image = find_monitor_image()
-    return f"{image.stat().st_size:,} bytes, ABI {wire.ABI_HASH:016x} ({image})"
+    return f"{image.stat().st_size:,} bytes, ABI {ABI:016x} ({image})"
+
+
+def _guest() -> str:
+    files = cached_guest()
+    if files is None:
+        message = "none fetched yet; run `stepvisor guest fetch`"
+        raise SetupError(message)
+    return f"Linux {files.release} ({files.kernel})"
 
 
 def _self_test(cpu: str) -> str:
     idle = KernelImage(
         data=_IDLE, text_offset=0, image_size=2 * MIB, flags=0, path=Path("doctor"), banner=""
     )
-    config = MachineConfig(cpu=cpu, memory=128 * MIB)
+    config = MachineConfig(cpu=cpu, memory=192 * MIB)
     with Guest(idle, None, config=config) as guest:
         guest.monitor.check()
     return f"SMC trap, software step, stage 2, EL2 timer and GIC work on --cpu {cpu}"

@@ -18,7 +18,7 @@ from stepvisor.errors import StepvisorError
 
 __all__ = ("main",)
 
-_COMMANDS = ("trace", "boot", "doctor")
+_COMMANDS = ("trace", "boot", "symbols", "guest", "doctor")
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
@@ -51,8 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line, like everything else here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"stepvisor: error: {message}; see `{self.prog} --help`\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stepvisor", description="Trace AArch64 guests from the hypervisor."
     )
     version = importlib.metadata.version("stepvisor")

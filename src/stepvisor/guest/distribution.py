@@ -27,7 +27,7 @@ from stepvisor.guest.image import parse_image
 from stepvisor.guest.initramfs import build_initramfs, recipe
 from stepvisor.guest.mirror import MirrorArchive
 
-__all__ = ("DEFAULT_RELEASE", "FLAVOURS", "RELEASES", "GuestFiles", "default_guest", "fetch")
+__all__ = ("DEFAULT_RELEASE", "FLAVOURS", "RELEASES", "GuestFiles", "cached_guest", "default_guest", "fetch")
 
 DEFAULT_RELEASE: Final = "6.12"
 DEFAULT_FLAVOUR: Final = "cloud"
@@ -76,6 +76,11 @@ def default_guest(progress: Progress | None = None) -> GuestFiles:
     :raise StepvisorError: As `fetch` does.
     """
     return fetch(progress=progress)
+
+
+def cached_guest() -> GuestFiles | None:
+    """Return the default guest if it is in the cache already; fetches nothing."""
+    return _cached(cache_directory() / "guests" / f"{DEFAULT_RELEASE}-{DEFAULT_FLAVOUR}")
 
 
 def fetch(

@@ -14,8 +14,8 @@ __all__ = ("Placement", "place")
 
 _BLOCK = 2 * MIB
 
-_HEADROOM = 64 * MIB
-"""What a kernel needs besides its image to reach user space (page array, slab, unpacked initramfs)."""
+_HEADROOM = 128 * MIB
+"""What a kernel needs besides its image: Debian's set 64 MiB aside for contiguous allocations alone."""
 
 
 @dataclass(frozen=True, slots=True)

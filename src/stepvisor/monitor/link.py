@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvisor._gen import wire
-from stepvisor.errors import MonitorError
+from stepvisor.errors import GuestError, MonitorError
 from stepvisor.monitor.barrier import barrier
 
-__all__ = ("BootParameters", "Heartbeat", "Link")
+__all__ = ("ABI", "BootParameters", "Heartbeat", "Link")
+
+ABI = wire.ABI_HASH
+"""Identifies the wire that this package speaks; the monitor must have the same."""
 
 _BEAT_SECONDS = 0.05
 _POLL_SECONDS = 0.001
@@ -113,6 +116,7 @@ class Link:
         """Nothing while the monitor runs the guest.
 
         :raise MonitorError: Otherwise, saying why not.
+        :raise GuestError: When the guest itself ended.
         :raise MachineError: When the machine itself has ended.
         """
         state = self.state
@@ -129,8 +133,8 @@ class Link:
             )
             raise MonitorError(message)
         elif state is wire.State.OFF:
-            message = "the guest has powered off"
-            raise MonitorError(message)
+            message = "the guest has powered off, or panicked"
+            raise GuestError(message)
 
     def _check_identity(self) -> None:
         magic, abi = int(self.control["magic"][0]), int(self.control["abi"][0])

@@ -28,6 +28,7 @@ _SELF_TEST_SECONDS = 20.0
 _BOOT_SECONDS = 180.0
 _BASE_SECONDS = 30.0
 _POLL_SECONDS = 0.002
+_LAST_WORDS_SECONDS = 2.0
 
 
 class Guest:
@@ -66,7 +67,7 @@ class Guest:
             self._monitor = El2Monitor(
                 self._machine.ram, parameters, self._machine.check_alive
             )
-            self._shell = Shell(self._machine.console, self._monitor.check, ready_line)
+            self._shell = Shell(self._machine.console, self.check, ready_line)
             self._machine.resume()
             self._monitor.wait_running(_SELF_TEST_SECONDS)
         except BaseException:
@@ -128,7 +129,7 @@ class Guest:
         """
         deadline = time.monotonic() + timeout
         while not self.monitor.user_ticks:
-            self.monitor.check()
+            self.check()
             if time.monotonic() > deadline:
                 message = (
                     f"the guest did not reach user space within {timeout:g} s;"
@@ -136,6 +137,19 @@ class Guest:
                 )
                 raise GuestError(message)
             time.sleep(_POLL_SECONDS)
+
+    def check(self) -> None:
+        """Nothing while the guest runs.
+
+        :raise GuestError: When it has ended, with its last words.
+        :raise MonitorError: When the monitor has stopped.
+        """
+        try:
+            self.monitor.check()
+        except GuestError as error:
+            self._machine.wait_ended(_LAST_WORDS_SECONDS)
+            message = f"{error}; its last words: {self.console.tail() or 'nothing'}"
+            raise GuestError(message) from error
 
     def wait_ready(self, timeout: float = _BOOT_SECONDS) -> None:
         """Wait until the shell on the console takes commands.

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from stepvisor.errors import ImageError, SetupError
+from stepvisor.errors import ImageError
+from stepvisor.guest.distribution import GuestFiles, default_guest
 from stepvisor.guest.image import KernelImage, load_image
 from stepvisor.guest.initramfs import READY_LINE
 from stepvisor.machine.config import DEFAULT_CPU, MachineConfig, parse_size
 from stepvisor.trace.guest import Guest
 
-__all__ = ("boot", "load_inputs", "start")
+__all__ = ("boot", "default_files", "load_inputs", "start")
 
 _LARGEST_INITRD = 1 << 31
 
@@ -77,17 +78,20 @@ def load_inputs(
     """Kernel, initramfs, and the line the latter's shell is known to print.
 
     :raise ImageError: When a file cannot be used.
-    :raise SetupError: When nothing is given and nothing has been fetched.
+    :raise SetupError: When nothing is given and nothing can be fetched.
     """
-    image = kernel if isinstance(kernel, KernelImage) else _kernel(kernel)
+    if kernel is None:
+        kernel = default_files().kernel
+    image = kernel if isinstance(kernel, KernelImage) else load_image(kernel)
     if initrd is None:
-        return image, default_initramfs(), READY_LINE
+        return image, _read(default_files().initrd), READY_LINE
     archive = initrd if isinstance(initrd, bytes) else _read(Path(initrd))
     return image, archive, None
 
 
-def _kernel(path: str | Path | None) -> KernelImage:
-    return load_image(path if path is not None else default_kernel())
+def default_files() -> GuestFiles:
+    """The guest of ``stepvisor guest fetch``, from the user's cache, or fetched now."""
+    return default_guest()
 
 
 def _read(path: Path) -> bytes:
@@ -101,15 +105,3 @@ def _read(path: Path) -> bytes:
         message = f"initramfs {path}: {'is empty' if not data else 'is too large'}"
         raise ImageError(message)
     return data
-
-
-def default_kernel() -> Path:
-    """Kernel that ``stepvisor guest fetch`` has fetched."""
-    message = "no kernel; run `stepvisor guest fetch`, or give one with --kernel"
-    raise SetupError(message)
-
-
-def default_initramfs() -> bytes:
-    """Our own user space, around the busybox that ``stepvisor guest fetch`` has fetched."""
-    message = "no busybox; run `stepvisor guest fetch`, or give an initramfs with --initrd"
-    raise SetupError(message)
