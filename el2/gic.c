@@ -112,18 +112,11 @@ void gic_give_back(u32 intid)
 		mmio_write32(control()->gicd_base + GICD_ISPENDR + intid / 32 * 4, 1U << intid % 32);
 }
 
-void gic_timer_once(u64 ticks)
+void gic_timer_start(u64 ticks)
 {
 	write_sysreg(cnthp_cval_el2, read_sysreg(cntpct_el0) + ticks);
 	write_sysreg(cnthp_ctl_el2, CNTHP_CTL_EL2_ENABLE);
 	isb();
-}
-
-void gic_timer_start(void)
-{
-	u64 rate = control()->tick_hz ? control()->tick_hz : 1000;
-
-	gic_timer_once(control()->frequency / rate);
 }
 
 void gic_timer_stop(void)

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host.h"
 
-#include "lock.h"
+#include "gic.h"
 #include "mailbox.h"
 #include "monitor.h"
 #include "sysreg.h"
+
+/* Divisors of the tick rate, and for how long after a command the full rate is kept: 1/20 s. */
+#define IDLE_DIVISOR 10
+#define OTHERS_DIVISOR 50
+#define ACTIVE_FRACTION 20
 
 /* Heartbeat last seen, and when; written by whichever vCPU ticks. */
 static u64 last_beat;
@@ -41,11 +46,41 @@ static void check_heartbeat(void)
 		monitor_set_unprobed(true);
 }
 
+/* One vCPU looks for the others: the first that is on. */
+static bool is_lookout(const struct vcpu *v)
+{
+	for (u64 i = 0; i < v->index; i++)
+		if (__atomic_load_n(&vcpu_table[i]->power, __ATOMIC_RELAXED) == POWER_ON)
+			return false;
+	return true;
+}
+
+/*
+ * A tick costs the guest an exit and a wake-up from WFI: a thousand a second slowed the boot by a
+ * tenth. So the full rate only while commands come; then a tenth of it; and the other vCPUs look just
+ * often enough to take over when the lookout goes off.
+ */
+static u64 tick_period(const struct vcpu *v)
+{
+	u64 period = control()->frequency / (control()->tick_hz ? control()->tick_hz : 1000);
+
+	if (!is_lookout(v))
+		return period * OTHERS_DIVISOR;
+	return mailbox_idle_ticks() > control()->frequency / ACTIVE_FRACTION ? period * IDLE_DIVISOR :
+									       period;
+}
+
+void host_tick_start(struct vcpu *v)
+{
+	gic_timer_start(tick_period(v));
+}
+
 void host_tick(struct vcpu *v)
 {
 	v->status->ticks++;
 	check_heartbeat();
 	mailbox_poll(v);
+	host_tick_start(v);
 }
 
 bool host_wait(struct vcpu *v)

@@ -7,6 +7,7 @@
 #include "sysreg.h"
 
 static struct lock lock;
+static u64 last_command;
 
 #define MAX_PROBES (SV_COMMANDS_SIZE / sizeof(struct sv_probe_descriptor))
 
@@ -129,7 +130,13 @@ void mailbox_poll(struct vcpu *v)
 
 		control()->failed_index = 0;
 		control()->status = carry_out(v, control()->opcode);
+		__atomic_store_n(&last_command, read_sysreg(cntpct_el0), __ATOMIC_RELAXED);
 		__atomic_store_n(&control()->answer, request, __ATOMIC_RELEASE);
 	}
 	lock_release(&lock);
+}
+
+u64 mailbox_idle_ticks(void)
+{
+	return read_sysreg(cntpct_el0) - __atomic_load_n(&last_command, __ATOMIC_RELAXED);
 }

@@ -3,6 +3,7 @@
 #include "arch_gen.h"
 #include "gic.h"
 #include "guest_state.h"
+#include "host.h"
 #include "lock.h"
 #include "memory.h"
 #include "monitor.h"
@@ -106,7 +107,7 @@ static void go_online(struct vcpu *v)
 {
 	__atomic_store_n(&v->power, POWER_ON, __ATOMIC_RELEASE);
 	v->status->online = 1;
-	gic_timer_start();
+	host_tick_start(v);
 }
 
 void primary_main(void)

@@ -3,6 +3,7 @@
 
 #include "gic.h"
 #include "guest_state.h"
+#include "host.h"
 #include "monitor.h"
 #include "sysreg.h"
 #include "vgic.h"
@@ -80,7 +81,7 @@ static void cpu_off(struct vcpu *v)
 	/* Refused: the core goes on. */
 	__atomic_store_n(&v->power, POWER_ON, __ATOMIC_RELEASE);
 	v->status->online = 1;
-	gic_timer_start();
+	host_tick_start(v);
 }
 
 /* A core that powers down would come back without the monitor: standby is what the firmware may do instead. */

@@ -73,7 +73,7 @@ static bool check_timer(struct vcpu *v)
 	u64 exit, intid;
 
 	if (!monitor_flag(SV_FLAG_SABOTAGE_TIMER))
-		gic_timer_once(control()->frequency / 1000);
+		gic_timer_start(control()->frequency / 1000);
 	exit = run(v, stub_wait);
 	if (exit >> EXIT_KIND_SHIFT != SELFTEST_IRQ)
 		return false;

@@ -223,7 +223,6 @@ static void take(struct vcpu *v, u32 intid, u32 group)
 	if (intid < FIRST_PPI || intid == INTID_EL2_TIMER || intid == INTID_MAINTENANCE)
 		write_sysreg(icc_dir_el1, intid);
 	if (intid == INTID_EL2_TIMER) {
-		gic_timer_start();
 		host_tick(v);
 	} else if (intid != INTID_MAINTENANCE) {
 		hand_on(v, intid, group);

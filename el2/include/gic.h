@@ -28,12 +28,9 @@ u8 gic_priority(const struct vcpu *v, u32 intid);
 /* Ends an interrupt's active state without the guest having seen it; SPIs become pending again. */
 void gic_give_back(u32 intid);
 
-/* The monitor's timer of this core: fires tick_hz times a second. */
-void gic_timer_start(void);
+/* The monitor's timer of this core: fires once, `ticks` of the counter from now. */
+void gic_timer_start(u64 ticks);
 void gic_timer_stop(void);
-
-/* Fires `ticks` of the counter from now; for the self-test. */
-void gic_timer_once(u64 ticks);
 
 static inline u32 mmio_read32(u64 address)
 {

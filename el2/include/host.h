@@ -6,7 +6,10 @@
 #include "types.h"
 #include "vcpu.h"
 
-/* The monitor's timer fired on this vCPU: heartbeat and mailbox are looked at. */
+/* Starts this vCPU's ticks, at which it looks at heartbeat and mailbox. */
+void host_tick_start(struct vcpu *v);
+
+/* The monitor's timer fired on this vCPU. */
 void host_tick(struct vcpu *v);
 
 /* One look while this vCPU waits for the host; false when waiting is over because the host is gone. */

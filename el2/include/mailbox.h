@@ -7,4 +7,7 @@
 
 void mailbox_poll(struct vcpu *v);
 
+/* Counter ticks since the last command. */
+u64 mailbox_idle_ticks(void);
+
 #endif
