@@ -28,7 +28,7 @@ check: setup
 	$(PYTHON) -m pytest -q tests/unit/test_layering.py tests/unit/test_headers.py
 
 el2: setup
-	@$(MAKE) --no-print-directory -C el2 PYTHON=$(CURDIR)/$(PYTHON)
+	@$(MAKE) --silent --no-print-directory -C el2 PYTHON=$(CURDIR)/$(PYTHON)
 
 gen: setup
 	$(PYTHON) spec/gen.py
@@ -42,4 +42,4 @@ setup:
 	@python3 scripts/setup.py
 
 guest: setup el2
-	@$(BIN)/stepvisor guest fetch
+	@$(BIN)/stepvisor guest fetch > /dev/null
