@@ -113,6 +113,10 @@ class Guest:
             self._running = self.symbols.rebased(self._find_base())
         return self._running
 
+    def physical(self, address: int) -> int:
+        """Guest physical address of a link-time address of the kernel's Image."""
+        return self._kernel_base + address - self.symbols.link_base
+
     @property
     def boot_seconds(self) -> float:
         """From the guest's first instruction to its first one in user space, 0 before that."""
