@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"views"},
     {"analysis"},
     {"api", "session"},
