@@ -53,6 +53,49 @@ static void restore_guest_debug(struct vcpu *v)
 	v->frame.pstate &= ~SPSR_ELx_SS;
 }
 
+#define INTERRUPT_MASKS (SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F)
+
+/*
+ * MRS and MSR of S3_0_C12: the CPU interface's registers, ISR_EL1. With the virtual interface off they would
+ * read as if nothing were pending. None of them touches DAIF, so PSTATE can hold the interrupts back.
+ */
+static bool sees_interrupts(u32 word)
+{
+	return (word & 0xffdff000) == 0xd518c000;
+}
+
+static void hold_interrupts(struct vcpu *v)
+{
+	v->step.masked = sees_interrupts(v->step.word);
+	if (monitor_flag(SV_FLAG_NO_HOLD_BACK))
+		return;
+	if (!v->step.masked) {
+		vgic_hold();
+		return;
+	}
+	v->step.guest_masks = v->frame.pstate & INTERRUPT_MASKS;
+	v->frame.pstate |= INTERRUPT_MASKS;
+}
+
+static u64 unmask(const struct vcpu *v, u64 pstate)
+{
+	return (pstate & ~INTERRUPT_MASKS) | v->step.guest_masks;
+}
+
+/* `trapped`: the step went to a vector of EL1, and what was PSTATE is in SPSR_EL1 now. */
+static void release_interrupts(struct vcpu *v, bool trapped)
+{
+	if (vgic_pending(v))
+		v->status->held++;
+	vgic_release();
+	if (!v->step.masked || monitor_flag(SV_FLAG_NO_HOLD_BACK))
+		return;
+	if (trapped)
+		write_sysreg(spsr_el1, unmask(v, read_sysreg(spsr_el1)));
+	else
+		v->frame.pstate = unmask(v, v->frame.pstate);
+}
+
 /* An exception that the step took to EL1 stored our SS bit where the guest can read it. */
 static void clean_guest_spsr(const struct vcpu *v)
 {
@@ -72,19 +115,18 @@ static void arm(struct vcpu *v, enum step_mode mode, u32 view)
 	write_sysreg(hcr_el2, hcr_value_stepping());
 	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);
 	v->frame.pstate |= SPSR_ELx_SS;
-	if (!monitor_flag(SV_FLAG_NO_HOLD_BACK))
-		vgic_hold();
+	hold_interrupts(v);
 }
 
 static void disarm(struct vcpu *v)
 {
+	bool trapped = v->frame.pc != v->step.pc + INSTRUCTION_SIZE;
+
 	v->step.mode = STEP_NONE;
 	restore_guest_debug(v);
 	write_sysreg(mdcr_el2, mdcr_value());
 	write_sysreg(hcr_el2, hcr_value() | v->step.virtual_serror);
-	if (vgic_pending(v))
-		v->status->held++;
-	vgic_release();
+	release_interrupts(v, trapped);
 	for (u32 i = 0; i < v->step.dirty_pages; i++)
 		shadow_refresh(v, v->step.dirty[i]);
 }
@@ -119,10 +161,12 @@ void step_data_access(struct vcpu *v, ipa_t page, bool write)
 	u32 view = write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE;
 
 	v->status->data_steps++;
-	if (v->step.mode == STEP_NONE)
+	if (v->step.mode == STEP_NONE) {
+		v->step.word = 0; /* It accesses memory, so it is none that needs special care. */
 		arm(v, STEP_DATA, view);
-	else
+	} else {
 		select_view(v, view); /* The step under way goes on, its SPSR.SS untouched. */
+	}
 	if (write)
 		note_written_pages(v, page);
 }

@@ -40,6 +40,8 @@ struct step {
 	bool guest_os_lock;   /* what the guest believes OSLSR_EL1.OSLK holds */
 	bool guest_stepping;  /* the guest itself steps this instruction */
 	u64 virtual_serror;   /* HCR_EL2.VSE, held back like an interrupt */
+	bool masked;	      /* interrupts are held back by PSTATE, not by the virtual CPU interface */
+	u64 guest_masks;      /* PSTATE.A, I and F that the guest has then */
 	u32 plan;	      /* SV_PLAN_* of a displaced instruction */
 	u32 dirty_pages;      /* entries of `dirty` in use */
 	ipa_t dirty[2];	      /* shadowed pages that this step may have written */
