@@ -25,6 +25,7 @@ def outputs(spec: Path = _SPEC) -> dict[str, str]:
     arch = load_arch(tomllib.loads((spec / "arch.toml").read_text(encoding="utf-8")))
     return {
         "docs/reference/registers.md": emit_arch.arch_markdown(arch),
+        "docs/reference/wire.md": emit_wire.wire_markdown(wire),
         "el2/include/arch_gen.h": emit_arch.arch_header(arch),
         "el2/include/wire_gen.h": emit_wire.wire_header(wire),
         "el2/layout_check.c": emit_wire.layout_check(wire),
