@@ -27,7 +27,15 @@ from stepvisor.guest.image import parse_image
 from stepvisor.guest.initramfs import build_initramfs, recipe
 from stepvisor.guest.mirror import MirrorArchive
 
-__all__ = ("DEFAULT_RELEASE", "FLAVOURS", "RELEASES", "GuestFiles", "cached_guest", "default_guest", "fetch")
+__all__ = (
+    "DEFAULT_RELEASE",
+    "FLAVOURS",
+    "RELEASES",
+    "GuestFiles",
+    "cached_guest",
+    "default_guest",
+    "fetch",
+)
 
 DEFAULT_RELEASE: Final = "6.12"
 DEFAULT_FLAVOUR: Final = "cloud"

@@ -176,9 +176,10 @@ def _section_ends(data: bytes) -> Iterator[int]:
     Nothing for an Image built without the stub, which does not say how long it is.
     """
     start = int.from_bytes(data[0x3C:0x40], "little")
-    if data[:2] != b"MZ" or data[start : start + 4] != _PE_MAGIC:
+    if data[:2] != b"MZ" or not start:
         return
-    if len(data) < start + 4 + _COFF.size:
+    yield start + 4 + _COFF.size
+    if len(data) < start + 4 + _COFF.size or data[start : start + 4] != _PE_MAGIC:
         return
     machine, sections, _, _, _, optional_size, _ = _COFF.unpack_from(data, start + 4)
     table = start + 4 + _COFF.size + optional_size

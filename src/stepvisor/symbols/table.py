@@ -24,9 +24,9 @@ __all__ = ("Symbol", "SymbolTable")
 
 _TEXT_TYPES: Final = frozenset("tTwW")
 _SHOWN_DUPLICATES: Final = 8
-_NUMBERED: Final = re.compile(r"(?P<name>.+)@(?P<number>\d{1,6})")
+_NUMBERED: Final = re.compile(r"(?P<name>.+)@(?P<number>[0-9]{1,6})")
 _EXPRESSION: Final = re.compile(
-    r"(?P<symbol>[^+\s]+)(?:\+(?P<offset>0[xX][0-9a-fA-F]{1,16}|\d{1,18}))?"
+    r"(?P<symbol>[^+\s]+)(?:\+(?P<offset>0[xX][0-9a-fA-F]{1,16}|[0-9]{1,18}))?"
 )
 _ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 # Symbols that the linker script puts at the edge of a section, at the address of a real one.
@@ -145,7 +145,7 @@ class SymbolTable:
             raise SymbolError(
                 f"symbol {expression!r}: write NAME, NAME+OFFSET, NAME@NUMBER or 0xADDRESS"
             )
-        offset = int(match["offset"] or "0", 0) if not _leading_zero(match["offset"]) else 0
+        offset = _number(match["offset"] or "0")
         if _ADDRESS.fullmatch(match["symbol"]):
             address = int(match["symbol"], 16) + offset
             found = self.at(address)
@@ -226,9 +226,8 @@ class SymbolTable:
         return SymbolError(f"the kernel has no symbol {name!r}{hint}", near)
 
 
-def _leading_zero(text: str | None) -> bool:
-    """Whether int() would refuse a decimal such as 00; only zeros can be meant."""
-    return text is not None and text.isdigit() and int(text) == 0
+def _number(text: str) -> int:
+    return int(text, 16 if text[:2] in {"0x", "0X"} else 10)
 
 
 def _distinct(symbols: Sequence[Symbol]) -> tuple[Symbol, ...]:
