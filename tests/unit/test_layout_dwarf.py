@@ -24,7 +24,7 @@ STRUCTS = {
 
 
 @pytest.fixture(scope="module")
-def debug_structs(monitor_build: Path) -> dict[str, Any]:
+def debug_structs(monitor_build: Path) -> Iterator[dict[str, Any]]:
     """Tag -> DIE of every complete `struct sv_*` in the monitor."""
     with (monitor_build / "monitor.elf").open("rb") as stream:
         dwarf = ELFFile(stream).get_dwarf_info()
@@ -83,11 +83,11 @@ def test_every_layout_is_compared() -> None:
 @pytest.mark.parametrize("tag", STRUCTS)
 def test_dwarf_and_numpy_agree(tag: str, debug_structs: dict[str, Any]) -> None:
     layout = STRUCTS[tag]
-    fields = layout.fields or {}
+    assert layout.fields is not None
 
     die = debug_structs[tag]
 
     assert die.attributes["DW_AT_byte_size"].value == layout.itemsize
     assert sorted(members(die)) == sorted(
-        (name, entry[1], entry[0].itemsize) for name, entry in fields.items()
+        (name, entry[1], entry[0].itemsize) for name, entry in layout.fields.items()
     )
