@@ -33,9 +33,7 @@ def add_guest_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cpu", default=DEFAULT_CPU, metavar="MODEL", help=f"CPU model (default: {DEFAULT_CPU})"
     )
-    group.add_argument(
-        "--memory", default="1G", metavar="SIZE", help="guest memory (default: 1G)"
-    )
+    group.add_argument("--memory", default="1G", metavar="SIZE", help="guest memory (default: 1G)")
 
 
 def start_guest(

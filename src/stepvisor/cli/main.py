@@ -59,9 +59,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="stepvisor", description="Trace AArch64 guests from the hypervisor."
-    )
+    parser = _Parser(prog="stepvisor", description="Trace AArch64 guests from the hypervisor.")
     version = importlib.metadata.version("stepvisor")
     parser.add_argument("--version", action="version", version=f"stepvisor {version}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -52,8 +52,11 @@ def register(commands: Commands) -> None:
     end.add_argument("--duration", type=_positive_seconds, metavar="S", help="seconds to trace")
     end.add_argument("--count", type=_positive_count, metavar="N", help="hits to print")
     parser.add_argument("--run", dest="command", metavar="CMD", help="shell command in the guest")
-    parser.add_argument("--drop", action="store_true", help="drop hits when a ring is full (count"
-                        " them as lost) instead of making the guest wait")
+    parser.add_argument(
+        "--drop",
+        action="store_true",
+        help="drop hits when a ring is full (count them as lost) instead of making the guest wait",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     add_guest_arguments(parser)
     parser.set_defaults(run=run)

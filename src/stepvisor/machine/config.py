@@ -56,7 +56,9 @@ class MachineConfig:
             message = f"{self.vcpus} vCPUs: the monitor runs 1 to {wire.MAX_VCPUS}"
             raise GuestConfigError(message)
         if not _CPU.fullmatch(self.cpu):
-            message = f"{self.cpu!r} is not a QEMU CPU model; `qemu-system-aarch64 -cpu help` lists them"
+            message = (
+                f"{self.cpu!r} is not a QEMU CPU model; `qemu-system-aarch64 -cpu help` lists them"
+            )
             raise GuestConfigError(message)
         if self.memory <= 0 or self.memory > _LARGEST or self.memory % (2 * MIB):
             message = (

@@ -143,9 +143,7 @@ class Machine:
         """Close, whatever happened."""
         self.close()
 
-    def _launch(
-        self, program: Path, image: Path, echo: Callable[[bytes], None] | None
-    ) -> None:
+    def _launch(self, program: Path, image: Path, echo: Callable[[bytes], None] | None) -> None:
         qmp_ours, qmp_theirs = socket.socketpair()
         console_ours, console_theirs = socket.socketpair()
         self._qmp = Qmp(qmp_ours)
@@ -191,5 +189,7 @@ class Machine:
         code = process.exit_code
         words = process.last_words() or "nothing"
         guest = self.console.tail() or "nothing"
-        message = f"QEMU ended with exit code {code}; it said: {words}; the guest's last words: {guest}"
+        message = (
+            f"QEMU ended with exit code {code}; it said: {words}; the guest's last words: {guest}"
+        )
         return MachineError(message, argv=process.argv, process_exit_code=code)

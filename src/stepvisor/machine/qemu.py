@@ -69,7 +69,10 @@ def qemu_argv(
         *("-cpu", config.cpu),
         *("-smp", str(config.vcpus)),
         *("-m", size),
-        *("-object", f"memory-backend-file,id=ram,size={size},share=on,mem-path=/proc/self/fd/{ram_fd}"),
+        *(
+            "-object",
+            f"memory-backend-file,id=ram,size={size},share=on,mem-path=/proc/self/fd/{ram_fd}",
+        ),
         *("-machine", "memory-backend=ram"),
         *("-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-no-reboot"),
         *("-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"),

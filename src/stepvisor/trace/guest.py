@@ -1,5 +1,6 @@
 """A guest: booted, probed, asked to do things, ended."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ _BOOT_SECONDS = 180.0
 _BASE_SECONDS = 30.0
 _POLL_SECONDS = 0.002
 _LAST_WORDS_SECONDS = 2.0
+_PANIC = re.compile(rb"Kernel panic - not syncing: [ -~]*")
 
 
 class Guest:
@@ -64,9 +66,7 @@ class Guest:
         try:
             parameters = load_guest(self._machine, kernel, initrd, append)
             self._kernel_base = parameters.guest_entry
-            self._monitor = El2Monitor(
-                self._machine.ram, parameters, self._machine.check_alive
-            )
+            self._monitor = El2Monitor(self._machine.ram, parameters, self._machine.check_alive)
             self._shell = Shell(self._machine.console, self.check, ready_line)
             self._machine.resume()
             self._monitor.wait_running(_SELF_TEST_SECONDS)
@@ -137,7 +137,7 @@ class Guest:
             if time.monotonic() > deadline:
                 message = (
                     f"the guest did not reach user space within {timeout:g} s;"
-                    f" its last words: {self.console.tail() or 'nothing'}"
+                    f" its last words: {self._last_words()}"
                 )
                 raise GuestError(message)
             time.sleep(_POLL_SECONDS)
@@ -152,8 +152,7 @@ class Guest:
             self.monitor.check()
         except GuestError as error:
             self._machine.wait_ended(_LAST_WORDS_SECONDS)
-            message = f"{error}; its last words: {self.console.tail() or 'nothing'}"
-            raise GuestError(message) from error
+            raise GuestError(f"{error}; its last words: {self._last_words()}") from error
 
     def wait_ready(self, timeout: float = _BOOT_SECONDS) -> None:
         """Wait until the shell on the console takes commands.
@@ -217,6 +216,11 @@ class Guest:
             self._monitor.close()
             self._monitor = None
         self._machine.close()
+
+    def _last_words(self) -> str:
+        """The line that says why a kernel panicked, else the end of the console."""
+        panic = _PANIC.search(self.console.text())
+        return panic[0].decode(errors="replace") if panic else self.console.tail() or "nothing"
 
     def _find_base(self) -> int:
         """Virtual address of the running kernel's first byte."""

@@ -67,9 +67,7 @@ def start(
         cpu=cpu, vcpus=cpus, memory=parse_size(memory) if isinstance(memory, str) else memory
     )
     image, archive, ready_line = load_inputs(kernel, initrd)
-    return Guest(
-        image, archive, config=config, append=append, ready_line=ready_line, echo=console
-    )
+    return Guest(image, archive, config=config, append=append, ready_line=ready_line, echo=console)
 
 
 def load_inputs(

@@ -29,7 +29,10 @@ def format_batch(batch: Batch) -> str:
         strict=True,
     )
     return "".join(
-        [_LINE % (time, vcpu, number, names[name], pc, *x) for time, vcpu, number, name, pc, x in rows]
+        [
+            _LINE % (time, vcpu, number, names[name], pc, *x)
+            for time, vcpu, number, name, pc, x in rows
+        ]
     )
 
 

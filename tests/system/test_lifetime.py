@@ -1,0 +1,163 @@
+"""Nothing is left behind, however it ends."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, wait_until
+
+import stepvisor
+from stepvisor.trace.session import start
+
+pytestmark = pytest.mark.system
+
+TRACE = (
+    "trace",
+    "-e",
+    "vfs_read",
+    "--run",
+    "while :; do dd if=/dev/zero of=/dev/null bs=1 count=9; done",
+)
+
+
+def leftovers() -> set[Path]:
+    """Files where shared memory and temporary files live, and named sockets."""
+    files = {path for place in ("/dev/shm", "/tmp") for path in Path(place).glob("*stepvisor*")}
+    sockets = {
+        Path(line.split()[-1])
+        for line in Path("/proc/net/unix").read_text().splitlines()[1:]
+        if "stepvisor" in line or "qemu" in line or "qmp" in line
+    }
+    return files | sockets
+
+
+def is_qemu(pid: int) -> bool:
+    try:
+        return b"qemu-system" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def wait_for_hits(process: "subprocess.Popen[str]") -> None:
+    """Until the first hit has been printed: the guest is up, the probe armed, the ring in use."""
+    assert process.stdout is not None
+    assert "EVENT" in process.stdout.readline()
+    assert " vfs_read x0=0x" in process.stdout.readline()
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    before = leftovers()
+    yield
+    assert leftovers() <= before
+
+
+def test_success(command_line: CommandLine) -> None:
+    done = command_line.run("trace", "-e", "vfs_read", "--run", "true")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert command_line.wait_gone() == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_signal(command_line: CommandLine, number: signal.Signals, code: int) -> None:
+    with command_line.start(*TRACE) as process:
+        wait_for_hits(process)
+        assert any(is_qemu(pid) for pid in command_line.descendants())
+
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == code
+    assert errors == ""
+    assert command_line.wait_gone() == []
+
+
+def test_signal_while_booting(command_line: CommandLine) -> None:
+    with command_line.start("trace", "-e", "vfs_read", "--run", "true") as process:
+        assert wait_until(lambda: any(map(is_qemu, command_line.descendants())), 20)
+
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (130, "")
+    assert command_line.wait_gone() == []
+
+
+def test_ctrl_c_prints_the_summary(command_line: CommandLine) -> None:
+    with command_line.start(*TRACE) as process:
+        wait_for_hits(process)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+
+    assert output.splitlines()[-1].endswith("s of guest run time")
+
+
+def test_closed_pipe(command_line: CommandLine) -> None:
+    with command_line.start(*TRACE) as process:
+        wait_for_hits(process)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        process.wait(timeout=30)
+
+    assert (process.returncode, errors) == (141, "")
+    assert command_line.wait_gone() == []
+
+
+def test_exception_in_the_block() -> None:
+    with pytest.raises(ZeroDivisionError), stepvisor.boot() as guest:
+        pid = guest.pid
+        assert is_qemu(pid)
+        with guest.trace("vfs_read"):
+            raise ZeroDivisionError
+
+    assert not is_qemu(pid)
+
+
+def test_no_descriptor_or_thread_leaks() -> None:
+    with stepvisor.boot():
+        pass
+    descriptors, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    with stepvisor.boot() as guest:
+        with guest.trace("vfs_read"):
+            guest.run("true")
+
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert threading.active_count() == threads
+
+
+def test_qemu_killed_is_reported() -> None:
+    with stepvisor.boot() as guest:
+        with pytest.raises(stepvisor.MachineError, match="exit code -9"), guest.trace("vfs_read"):
+            os.kill(guest.pid, signal.SIGKILL)
+            guest.run("true", timeout=10)
+
+
+def test_guest_power_off_is_reported() -> None:
+    with stepvisor.boot() as guest:
+        guest.wait_ready()
+        with pytest.raises(stepvisor.StepvisorError, match="powered off|ended"):
+            guest.run("poweroff -f", timeout=20)
+
+
+def test_panic_is_reported_with_the_last_words() -> None:
+    with stepvisor.boot() as guest:
+        guest.wait_ready()
+        with pytest.raises(stepvisor.StepvisorError, match="sysrq triggered crash"):
+            guest.run("echo c > /proc/sysrq-trigger", timeout=20)
+
+
+def test_close_while_starting_is_idempotent() -> None:
+    guest = start()
+    guest.close()
+    guest.close()
+
+    assert guest.end_error() is not None
