@@ -25,7 +25,7 @@ def guest_bytes(guest: stepvisor.Guest, path: str, size: int) -> bytes:
 
 
 def kcore_offset(guest: stepvisor.Guest, physical: int) -> int:
-    """Where /proc/kcore, the kernel's view of its own memory as an ELF file, has a physical address."""
+    """Where /proc/kcore, the kernel's memory as an ELF file, has a physical address."""
     header = ELF_HEADER.unpack(guest_bytes(guest, "/proc/kcore", ELF_HEADER.size))
     table, count = header[5], header[10]
     data = guest_bytes(guest, "/proc/kcore", table + count * PROGRAM_HEADER.size)

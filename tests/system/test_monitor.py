@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from command_line import CommandLine, wait_until
@@ -48,7 +49,7 @@ def test_self_test_names_what_is_missing(files: GuestFiles, flag: wire.Flag, fea
             monitor.close()
 
 
-def test_another_abi_is_refused(files: GuestFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_abi_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "ABI_HASH", wire.ABI_HASH ^ 1)
 
     with pytest.raises(MonitorError, match="different builds"):
@@ -122,8 +123,8 @@ def test_million(command_line: CommandLine) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_no_threads_spin_while_idle(command_line: CommandLine) -> None:
@@ -141,6 +142,6 @@ def test_no_threads_spin_while_idle(command_line: CommandLine) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    fields = text.rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -172,7 +172,8 @@ def test_a_wrong_loss_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "size"), [(1, 0), (1, 8), (1, 79), (1, 160), (2, 32), (3, 36), (9, 40), (0, 12), (0, 0)]
+    ("kind", "size"),
+    [(1, 0), (1, 8), (1, 79), (1, 160), (2, 32), (3, 36), (9, 40), (0, 12), (0, 0)],
 )
 def test_impossible_records_end_in_an_error(kind: int, size: int) -> None:
     """Never in a loop: sizes of zero, too small, unaligned, too large, and unknown types."""

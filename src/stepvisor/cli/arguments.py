@@ -13,8 +13,8 @@ from stepvisor.trace.session import start
 
 __all__ = ("Commands", "add_guest_arguments", "start_guest")
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What `add_subparsers` returns; argparse has no public name for it."""
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - only name
+"""What `add_subparsers` returns."""
 
 
 def add_guest_arguments(parser: argparse.ArgumentParser) -> None:

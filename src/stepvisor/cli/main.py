@@ -74,6 +74,6 @@ def _complain(error: StepvisorError) -> None:
     print(f"stepvisor: error: {text}", file=sys.stderr)
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     """SIGTERM unwinds the stack, so that every context manager cleans up."""
     raise SystemExit(_TERMINATED)

@@ -14,7 +14,7 @@ __all__ = ("DEFAULT_CPU", "DEFAULT_MEMORY", "MIB", "MachineConfig", "parse_size"
 MIB = 1 << 20
 
 DEFAULT_CPU = "max,pauth-impdef=on"
-"""Boots about three times faster than plain ``max``, whose default pointer authentication is slow in TCG."""
+"""Three times faster than plain ``max``, whose pointer authentication is slow under TCG."""
 
 DEFAULT_MEMORY = 1 << 30
 

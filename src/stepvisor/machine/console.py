@@ -5,6 +5,7 @@ Positions count bytes since the start of the console, so that "what came after t
 meaning however much has been dropped since.
 """
 
+import contextlib
 import re
 import socket
 import threading
@@ -100,10 +101,8 @@ class Console:
 
     def close(self) -> None:
         """Close the socket and end the thread."""
-        try:
+        with contextlib.suppress(OSError):  # the other side is gone already
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side is gone already
         self._thread.join(timeout=5)
         self._socket.close()
 

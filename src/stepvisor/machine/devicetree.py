@@ -47,7 +47,7 @@ def find_tree(ram: GuestRam) -> bytes:
     for address in range(ram.base, ram.base + ram.size, _ALIGN):
         header = ram.read(address, _HEADER.size)
         magic, size, structure, strings, _, version, _ = _HEADER.unpack(header)
-        sane = magic == _MAGIC and version >= 16 and 64 <= size <= _LARGEST  # noqa: PLR2004 - FDT version
+        sane = magic == _MAGIC and version >= 16 and 64 <= size <= _LARGEST
         if sane and structure < size and strings < size and ram.contains(address, size):
             return ram.read(address, size)
     message = "QEMU left no device tree in guest RAM; run `stepvisor doctor`"
@@ -63,7 +63,7 @@ def read_board(tree: bytes) -> Board:
     ram = _ranges(_by_prefix(parsed, "memory@"))
     gic = _ranges(_by_prefix(parsed, "intc@"))
     uart = _ranges(_by_prefix(parsed, "pl011@"))
-    if len(ram) != 1 or len(gic) < 2:  # noqa: PLR2004 - distributor and redistributors
+    if len(ram) != 1 or len(gic) < 2:
         message = f"unexpected board: {len(ram)} memory banks, {len(gic)} GIC ranges"
         raise MachineError(message)
     forbidden, size = 0, 0

@@ -15,7 +15,7 @@ __all__ = ("Placement", "place")
 _BLOCK = 2 * MIB
 
 _HEADROOM = 128 * MIB
-"""What a kernel needs besides its image: Debian's set 64 MiB aside for contiguous allocations alone."""
+"""What a kernel needs besides its image; Debian's set 64 MiB aside for DMA alone."""
 
 
 @dataclass(frozen=True, slots=True)

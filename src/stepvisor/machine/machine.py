@@ -71,9 +71,6 @@ class Machine:
             self._launch(program, image, echo)
             self.tree = find_tree(self.ram)
             self.board = read_board(self.tree)
-            if (self.board.ram_base, self.board.ram_size) != (self.ram.base, self.ram.size):
-                message = f"QEMU put RAM at 0x{self.board.ram_base:x}, not at 0x{_RAM_BASE:x}"
-                raise MachineError(message)
             self._check_loaded()
         except BaseException:
             self.close()
@@ -116,7 +113,7 @@ class Machine:
             raise self._ended_error()
 
     def wait_ended(self, timeout: float | None) -> bool:
-        """Wait until QEMU has ended by itself (a guest's power-off); False after `timeout` seconds."""
+        """Wait until QEMU has ended, as at a guest's power-off; False after `timeout` seconds."""
         return self._process is None or self._process.wait(timeout)
 
     def close(self) -> None:
@@ -166,7 +163,10 @@ class Machine:
             raise self._start_error() from error
 
     def _check_loaded(self) -> None:
-        """The monitor lies where it was linked for, which QEMU sees to for 64-bit CPUs only."""
+        """RAM is where we think, the monitor where it was linked for (with 64-bit CPUs only)."""
+        if (self.board.ram_base, self.board.ram_size) != (self.ram.base, self.ram.size):
+            message = f"QEMU put RAM at 0x{self.board.ram_base:x}, not at 0x{_RAM_BASE:x}"
+            raise MachineError(message)
         header = self.ram.read(self.ram.base + wire.IMAGE_OFFSET, 64)
         if header[0x38:0x3C] != b"ARM\x64":
             message = f"--cpu {self.config.cpu} is not a 64-bit CPU model; try {DEFAULT_CPU}"

@@ -19,7 +19,7 @@ _LONGEST_LINE = 1 << 20
 class Qmp:
     """The client's end.
 
-    Every method raises :class:`MachineError` when QEMU refuses, hangs up or does not answer in time.
+    Every method raises :class:`MachineError` when QEMU refuses, hangs up, or answers too late.
     """
 
     def __init__(self, sock: socket.socket, timeout: float = 10.0) -> None:

@@ -36,7 +36,7 @@ class GuestRam:
 
     def contains(self, address: int, size: int = 1) -> bool:
         """Whether `size` bytes at physical `address` are all RAM."""
-        return self.base <= address and 0 <= size and address + size <= self.base + self.size
+        return self.base <= address and size >= 0 and address + size <= self.base + self.size
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes at physical `address`.

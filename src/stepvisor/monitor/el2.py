@@ -125,7 +125,7 @@ class El2Monitor:
 
     def set_policy(self, policy: Policy) -> None:
         """What happens when a ring is full, from now on."""
-        flags = self._parameters.flags & ~wire.Flag.DROP_WHEN_FULL
+        flags = wire.Flag(self._parameters.flags) & ~wire.Flag.DROP_WHEN_FULL
         if policy is Policy.DROP:
             flags |= wire.Flag.DROP_WHEN_FULL
         self._mailbox.command(wire.Command.SET_FLAGS, (int(flags),))

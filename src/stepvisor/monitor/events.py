@@ -10,8 +10,8 @@ from stepvisor._gen import wire
 __all__ = ("HIT_DTYPE", "Drained", "Lost", "Notice", "ProbeChanged", "ProbeGone")
 
 HIT_DTYPE = wire.RECORD_HIT
-"""One hit: fields ``vcpu``, ``slot``, ``sequence`` (per vCPU), ``ticks`` (counter), ``pc`` and ``x``
-(x0 upwards); the array is the ring's own format, so that draining is one copy."""
+"""One hit: fields ``vcpu``, ``slot``, ``sequence`` (per vCPU), ``ticks`` (counter), ``pc`` and
+``x`` (x0 upwards); the array is the ring's own format, so that draining is one copy."""
 
 
 @dataclass(frozen=True, slots=True)

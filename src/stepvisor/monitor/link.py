@@ -56,7 +56,8 @@ class BootParameters:
     forbidden_base: int
     forbidden_size: int
     vcpus: int
-    flags: wire.Flag = wire.Flag(0)
+    flags: int = 0
+    """Bits of ``wire.Flag``."""
     heartbeat_timeout_ms: int = 1000
     tick_hz: int = 1000
 

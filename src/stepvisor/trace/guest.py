@@ -262,7 +262,7 @@ class Guest:
         )
 
     def _slots(self, count: int) -> int:
-        """First of `count` slots not used recently: late hits of an old probe are never a new one's."""
+        """First of `count` slots not used recently: an old probe's late hits are no new one's."""
         limit = self.monitor.capabilities.probes
         if count > limit:
             message = f"{count} probes are too many: at most {limit}"

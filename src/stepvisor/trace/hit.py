@@ -11,7 +11,7 @@ __all__ = ("Batch", "Hit", "Registers")
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """x0 to x5 when a probe was hit, before its instruction ran: a function's first six arguments."""
+    """x0 to x5 before the probed instruction ran: at an entry, a function's first arguments."""
 
     x0: int
     x1: int

@@ -48,7 +48,7 @@ class Spool:
         return self._written - self._read >= self._file_limit
 
     def put(self, hits: NDArray[np.void]) -> None:
-        """Append `hits`. Once the file is in use it is used until it is empty, to keep the order."""
+        """Append `hits`. A file in use is used until it is empty, to keep the order."""
         with self._lock:
             if self._written == self._read and self._in_memory < self._memory_limit:
                 self._waiting.append(hits)
@@ -67,10 +67,10 @@ class Spool:
 
     def _spill(self, hits: NDArray[np.void]) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="stepvisor-", buffering=0)
-            # A trace may be dropped without ceremony, long after its guest.
+            # Closed when nobody can read it any more: a trace outlives its guest.
+            self._file = tempfile.TemporaryFile(prefix="stepvisor-", buffering=0)  # noqa: SIM115
             weakref.finalize(self, self._file.close)
-        data = memoryview(np.ascontiguousarray(hits).view(np.uint8)).cast("B")
+        data = memoryview(hits.tobytes())
         while data:
             count = os.pwrite(self._file.fileno(), data, self._written)
             self._written += count
