@@ -19,7 +19,7 @@ DEFAULT_CPU = "max,pauth-impdef=on"
 DEFAULT_MEMORY = 1 << 30
 
 _UNITS = {"": MIB, "k": 1 << 10, "m": MIB, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"(\d{1,12})\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,12})\s*([kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._,=+-]*")
 _LARGEST = 1 << 38
 

@@ -98,7 +98,8 @@ def edit_tree(
     for name in [n.name for n in parsed.root.nodes if n.name.startswith("fw-cfg@")]:
         parsed.root.remove_subnode(name)
     chosen = _chosen(parsed)
-    chosen.set_property("bootargs", bootargs)
+    if bootargs:
+        chosen.set_property("bootargs", bootargs)
     if initrd is not None:
         chosen.set_property("linux,initrd-start", _cells(initrd[0]))
         chosen.set_property("linux,initrd-end", _cells(initrd[0] + initrd[1]))
