@@ -22,6 +22,8 @@ _OLDEST_PYTHON = (3, 11)
 _PACKAGES = {
     "qemu-system-aarch64": "qemu-system-arm",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "gpg": "gpg",
+    "gpgv": "gpgv",
 }
 """Program -> Debian package."""
 
@@ -76,7 +78,7 @@ def _make_venv() -> int:
     if not _STAMP.exists() and _run([sys.executable, "-m", "venv", "--clear", str(_VENV)]):
         return _fail(f"{sys.executable} -m venv failed")
     pip = [str(_VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    if _run([*pip, "--quiet", "--editable", f"{_ROOT}[dev,display]"]):
+    if _run([*pip, "--quiet", "--editable", f"{_ROOT}[dev,compression,display]"]):
         return _fail("pip could not install the development environment into .venv")
     _STAMP.write_text(wanted, encoding="utf-8")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = {"qemu-system-aarch64", "aarch64-linux-gnu-gcc"}
+PROGRAMS = {"qemu-system-aarch64", "aarch64-linux-gnu-gcc", "gpg", "gpgv"}
 APT = """#!/bin/sh
 echo "$@" >> {log}
 case "$*" in *install*)
@@ -36,7 +36,7 @@ class Machine:
         (self.tree / "scripts" / "setup.py").write_text(script, encoding="utf-8")
         (self.tree / "pyproject.toml").write_text(
             '[project]\nname = "empty"\nversion = "0"\n'
-            "[project.optional-dependencies]\ndev = []\ndisplay = []\n"
+            "[project.optional-dependencies]\ndev = []\ncompression = []\ndisplay = []\n"
             '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
             encoding="utf-8",
         )
@@ -83,7 +83,8 @@ def test_a_complete_machine_is_left_alone(machine: Machine) -> None:
 
 
 def test_only_missing_packages_are_installed(machine: Machine) -> None:
-    machine.put("aarch64-linux-gnu-gcc")
+    for name in PROGRAMS - {"qemu-system-aarch64"}:
+        machine.put(name)
     machine.put_apt(PROGRAMS)
     machine.finish_venv()
 
@@ -102,7 +103,7 @@ def test_without_apt_the_packages_are_named(machine: Machine) -> None:
     result = machine.run()
 
     assert result.returncode == 1
-    assert "qemu-system-arm gcc-aarch64-linux-gnu" in result.stderr
+    assert "qemu-system-arm gcc-aarch64-linux-gnu gpg gpgv" in result.stderr
     assert "Traceback" not in result.stderr
 
 
