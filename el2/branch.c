@@ -25,8 +25,47 @@ static bool is_branch_immediate14(u32 word)
 	return (word & 0x7e000000) == 0x36000000; /* TB(N)Z */
 }
 
-/* The taken target, or the next instruction for those that do not branch. */
-static u64 branch_target(u64 pc, u32 word)
+/* "Unconditional branch (register)": all of it, ERET and DRPS included. */
+static bool is_branch_register_class(u32 word)
+{
+	return (word & 0xfe000000) == 0xd6000000;
+}
+
+static bool is_branch_register(u32 word)
+{
+	u32 opc = word >> 21 & 15;
+
+	/* BR, BLR, RET, BRAA, BLRAA; the forms with a zero modifier share the first three. */
+	return is_branch_register_class(word) && (opc <= 2 || opc == 8 || opc == 9);
+}
+
+static bool is_return_authenticated(u32 word)
+{
+	return (word & 0xfffffbff) == 0xd65f0bff; /* RETAA, RETAB: x30 is implied */
+}
+
+bool is_eret(u32 word)
+{
+	return (word & 0xfffff3ff) == 0xd69f03e0 || (word & 0xfffffbff) == 0xd69f0bff;
+}
+
+static bool is_exception_generating(u32 word)
+{
+	return (word & 0xff000000) == 0xd4000000; /* SVC, HVC, SMC, BRK, HLT, DCPS */
+}
+
+u32 branch_plan(u32 word)
+{
+	if (is_branch_immediate26(word) || is_branch_immediate19(word) || is_branch_immediate14(word))
+		return SV_PLAN_STEP_BRANCH_IMMEDIATE;
+	if (is_branch_register(word))
+		return SV_PLAN_STEP_BRANCH_REGISTER;
+	if (is_branch_register_class(word) || is_exception_generating(word) || word == 0)
+		return SV_PLAN_STEP_OTHER;
+	return SV_PLAN_STEP_LINEAR;
+}
+
+u64 branch_target(u64 pc, u32 word)
 {
 	if (is_branch_immediate26(word))
 		return pc + (u64)field(word, 0, 26) * 4;
@@ -39,7 +78,7 @@ static u64 branch_target(u64 pc, u32 word)
 
 u64 branch_base(const struct vcpu *v, u32 word)
 {
-	return vcpu_register(v, word >> 5 & 31);
+	return vcpu_register(v, is_return_authenticated(word) ? 30 : word >> 5 & 31);
 }
 
 bool branch_may_lead(const struct step *step, u64 pc)

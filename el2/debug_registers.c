@@ -55,14 +55,17 @@ static bool write_hardware(u32 key, u64 value)
 
 bool debug_register_read(const struct vcpu *v, u32 key, u64 *value)
 {
+	bool stepping = v->step.mode != STEP_NONE;
 	u64 lock = v->step.guest_os_lock ? OSLSR_EL1_OSLK : 0;
 
 	switch (key) {
 	case ISS_SYSREG_MDSCR_EL1:
-		*value = v->step.guest_mdscr;
+		*value = stepping ? v->step.guest_mdscr : read_sysreg(mdscr_el1);
 		return true;
 	case ISS_SYSREG_OSLSR_EL1:
-		*value = (read_sysreg(oslsr_el1) & ~OSLSR_EL1_OSLK) | lock;
+		*value = read_sysreg(oslsr_el1);
+		if (stepping)
+			*value = (*value & ~OSLSR_EL1_OSLK) | lock;
 		return true;
 	}
 	return read_hardware(key, value);
@@ -70,12 +73,17 @@ bool debug_register_read(const struct vcpu *v, u32 key, u64 *value)
 
 bool debug_register_write(struct vcpu *v, u32 key, u64 value)
 {
+	bool stepping = v->step.mode != STEP_NONE;
+
 	switch (key) {
 	case ISS_SYSREG_MDSCR_EL1:
 		v->step.guest_mdscr = value;
+		write_sysreg(mdscr_el1, stepping ? value | MDSCR_EL1_SS : value);
 		return true;
 	case ISS_SYSREG_OSLAR_EL1:
 		v->step.guest_os_lock = value & OSLAR_EL1_OSLK;
+		if (!stepping)
+			write_sysreg(oslar_el1, value);
 		return true;
 	case ISS_SYSREG_OSDLR_EL1:
 		return true; /* The double lock would hold back our step; it is meant for power down. */

@@ -2,6 +2,7 @@
 #include "guest_state.h"
 
 #include "arch_gen.h"
+#include "event.h"
 #include "monitor.h"
 #include "sysreg.h"
 
@@ -63,7 +64,7 @@ u64 hcr_value_stepping(void)
 	return hcr_value() | HCR_EL2_TWI | HCR_EL2_TWE;
 }
 
-u64 mdcr_value(void)
+static u64 mdcr_value_base(void)
 {
 	u64 dfr0 = read_sysreg(id_aa64dfr0_el1);
 	u64 value = 0;
@@ -81,9 +82,17 @@ u64 mdcr_value(void)
 u64 mdcr_value_stepping(void)
 {
 	if (monitor_flag(SV_FLAG_SABOTAGE_TDE))
-		return mdcr_value();
+		return mdcr_value_base();
 	/* Debug exceptions come to EL2; accesses to debug registers trap, and see what is the guest's. */
-	return mdcr_value() | MDCR_EL2_TDE | MDCR_EL2_TDA | MDCR_EL2_TDOSA | MDCR_EL2_TDRA;
+	return mdcr_value_base() | MDCR_EL2_TDE | MDCR_EL2_TDA | MDCR_EL2_TDOSA | MDCR_EL2_TDRA;
+}
+
+u64 mdcr_value(const struct vcpu *v)
+{
+	bool wanted = event_enabled(v, SV_EVENT_SOFTWARE_BREAKPOINT) ||
+		      event_enabled(v, SV_EVENT_HARDWARE_BREAKPOINT);
+
+	return wanted ? mdcr_value_stepping() : mdcr_value_base();
 }
 
 static void enable_vectors(void)
@@ -132,7 +141,7 @@ void guest_state_init(struct vcpu *v)
 {
 	write_sysreg(tpidr_el2, v);
 	write_sysreg(hcr_el2, hcr_value());
-	write_sysreg(mdcr_el2, mdcr_value());
+	write_sysreg(mdcr_el2, mdcr_value(v));
 	write_sysreg(hstr_el2, 0);
 	write_sysreg(vpidr_el2, read_sysreg(midr_el1));
 	write_sysreg(vmpidr_el2, v->mpidr);

@@ -2,6 +2,7 @@
 #include "inject.h"
 
 #include "arch_gen.h"
+#include "step.h"
 #include "sysreg.h"
 
 #define MODE_EL0 0UL
@@ -41,18 +42,35 @@ static u64 exception_pstate(u64 pstate)
 	return value;
 }
 
-static void take_to_el1(struct vcpu *v, u64 esr)
+/* `kind` is the vector's offset in its group: synchronous 0, IRQ 0x80, FIQ 0x100, SError 0x180. */
+static void enter_vector(struct vcpu *v, u64 kind)
 {
-	u64 offset = vector_offset(v->frame.pstate);
+	u64 offset = vector_offset(v->frame.pstate) + kind;
 
-	/* PSTATE.SS of a step of ours is nothing that the guest may see. */
-	if (v->step.mode != STEP_NONE && !v->step.guest_stepping)
-		v->frame.pstate &= ~SPSR_ELx_SS;
+	step_show_guest_pstate(v);
 	write_sysreg(elr_el1, v->frame.pc);
 	write_sysreg(spsr_el1, v->frame.pstate);
-	write_sysreg(esr_el1, esr);
 	v->frame.pstate = exception_pstate(v->frame.pstate);
 	v->frame.pc = read_sysreg(vbar_el1) + offset;
+}
+
+static void take_to_el1(struct vcpu *v, u64 esr)
+{
+	write_sysreg(esr_el1, esr);
+	enter_vector(v, 0);
+}
+
+void inject_interrupt(struct vcpu *v, u64 kind)
+{
+	enter_vector(v, kind);
+}
+
+void inject_software_step(struct vcpu *v, bool stepped)
+{
+	u64 class = FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0 ? EC_STEP_LOWER : EC_STEP_SAME;
+
+	take_to_el1(v, class << ESR_ELx_EC_SHIFT | ESR_ELx_IL | FSC_DEBUG |
+			       (stepped ? ISS_STEP_ISV : 0));
 }
 
 void inject_undefined(struct vcpu *v)

@@ -168,6 +168,12 @@ _Static_assert(__builtin_offsetof(struct sv_vcpu_status, region_steps) == SV_VCP
                "vcpu_status.region_steps");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, ticks) == SV_VCPU_STATUS_TICKS_OFFSET,
                "vcpu_status.ticks");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, trace_steps) == SV_VCPU_STATUS_TRACE_STEPS_OFFSET,
+               "vcpu_status.trace_steps");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, events) == SV_VCPU_STATUS_EVENTS_OFFSET,
+               "vcpu_status.events");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, unanswered) == SV_VCPU_STATUS_UNANSWERED_OFFSET,
+               "vcpu_status.unanswered");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, reserved) == SV_VCPU_STATUS_RESERVED_OFFSET,
                "vcpu_status.reserved");
 _Static_assert(sizeof(struct sv_ring_index) == SV_RING_INDEX_SIZE, "ring_index");
@@ -255,6 +261,70 @@ _Static_assert(__builtin_offsetof(struct sv_record_changed, old) == SV_RECORD_CH
                "record_changed.old");
 _Static_assert(__builtin_offsetof(struct sv_record_changed, new) == SV_RECORD_CHANGED_NEW_OFFSET,
                "record_changed.new");
+_Static_assert(sizeof(struct sv_record_event) == SV_RECORD_EVENT_SIZE, "record_event");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.type) == SV_RECORD_EVENT_TYPE_OFFSET,
+               "record_event.type");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.size) == SV_RECORD_EVENT_SIZE_OFFSET,
+               "record_event.size");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.vcpu) == SV_RECORD_EVENT_VCPU_OFFSET,
+               "record_event.vcpu");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.flags) == SV_RECORD_EVENT_FLAGS_OFFSET,
+               "record_event.flags");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.slot) == SV_RECORD_EVENT_SLOT_OFFSET,
+               "record_event.slot");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.sequence) == SV_RECORD_EVENT_SEQUENCE_OFFSET,
+               "record_event.sequence");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.ticks) == SV_RECORD_EVENT_TICKS_OFFSET,
+               "record_event.ticks");
+_Static_assert(__builtin_offsetof(struct sv_record_event, record.pc) == SV_RECORD_EVENT_PC_OFFSET,
+               "record_event.pc");
+_Static_assert(__builtin_offsetof(struct sv_record_event, x) == SV_RECORD_EVENT_X_OFFSET,
+               "record_event.x");
+_Static_assert(__builtin_offsetof(struct sv_record_event, sp_el0) == SV_RECORD_EVENT_SP_EL0_OFFSET,
+               "record_event.sp_el0");
+_Static_assert(__builtin_offsetof(struct sv_record_event, sp_el1) == SV_RECORD_EVENT_SP_EL1_OFFSET,
+               "record_event.sp_el1");
+_Static_assert(__builtin_offsetof(struct sv_record_event, pstate) == SV_RECORD_EVENT_PSTATE_OFFSET,
+               "record_event.pstate");
+_Static_assert(__builtin_offsetof(struct sv_record_event, ttbr0) == SV_RECORD_EVENT_TTBR0_OFFSET,
+               "record_event.ttbr0");
+_Static_assert(__builtin_offsetof(struct sv_record_event, ttbr1) == SV_RECORD_EVENT_TTBR1_OFFSET,
+               "record_event.ttbr1");
+_Static_assert(__builtin_offsetof(struct sv_record_event, tcr) == SV_RECORD_EVENT_TCR_OFFSET,
+               "record_event.tcr");
+_Static_assert(__builtin_offsetof(struct sv_record_event, vbar) == SV_RECORD_EVENT_VBAR_OFFSET,
+               "record_event.vbar");
+_Static_assert(__builtin_offsetof(struct sv_record_event, esr) == SV_RECORD_EVENT_ESR_OFFSET,
+               "record_event.esr");
+_Static_assert(__builtin_offsetof(struct sv_record_event, far) == SV_RECORD_EVENT_FAR_OFFSET,
+               "record_event.far");
+_Static_assert(__builtin_offsetof(struct sv_record_event, instruction_address) == SV_RECORD_EVENT_INSTRUCTION_ADDRESS_OFFSET,
+               "record_event.instruction_address");
+_Static_assert(__builtin_offsetof(struct sv_record_event, word) == SV_RECORD_EVENT_WORD_OFFSET,
+               "record_event.word");
+_Static_assert(__builtin_offsetof(struct sv_record_event, event) == SV_RECORD_EVENT_EVENT_OFFSET,
+               "record_event.event");
+_Static_assert(__builtin_offsetof(struct sv_record_event, outcome) == SV_RECORD_EVENT_OUTCOME_OFFSET,
+               "record_event.outcome");
+_Static_assert(__builtin_offsetof(struct sv_record_event, waits) == SV_RECORD_EVENT_WAITS_OFFSET,
+               "record_event.waits");
+_Static_assert(sizeof(struct sv_answer) == SV_ANSWER_SIZE, "answer");
+_Static_assert(__builtin_offsetof(struct sv_answer, sequence) == SV_ANSWER_SEQUENCE_OFFSET,
+               "answer.sequence");
+_Static_assert(__builtin_offsetof(struct sv_answer, action) == SV_ANSWER_ACTION_OFFSET,
+               "answer.action");
+_Static_assert(__builtin_offsetof(struct sv_answer, stepping) == SV_ANSWER_STEPPING_OFFSET,
+               "answer.stepping");
+_Static_assert(__builtin_offsetof(struct sv_answer, set_mask) == SV_ANSWER_SET_MASK_OFFSET,
+               "answer.set_mask");
+_Static_assert(__builtin_offsetof(struct sv_answer, registers) == SV_ANSWER_REGISTERS_OFFSET,
+               "answer.registers");
+_Static_assert(__builtin_offsetof(struct sv_answer, view) == SV_ANSWER_VIEW_OFFSET,
+               "answer.view");
+_Static_assert(__builtin_offsetof(struct sv_answer, reserved0) == SV_ANSWER_RESERVED0_OFFSET,
+               "answer.reserved0");
+_Static_assert(__builtin_offsetof(struct sv_answer, reserved) == SV_ANSWER_RESERVED_OFFSET,
+               "answer.reserved");
 _Static_assert(sizeof(struct sv_probe_descriptor) == SV_PROBE_DESCRIPTOR_SIZE, "probe_descriptor");
 _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, ipa) == SV_PROBE_DESCRIPTOR_IPA_OFFSET,
                "probe_descriptor.ipa");
@@ -266,5 +336,5 @@ _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, word) == SV_PROBE_
                "probe_descriptor.word");
 _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, plan) == SV_PROBE_DESCRIPTOR_PLAN_OFFSET,
                "probe_descriptor.plan");
-_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, plan_argument) == SV_PROBE_DESCRIPTOR_PLAN_ARGUMENT_OFFSET,
-               "probe_descriptor.plan_argument");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, action) == SV_PROBE_DESCRIPTOR_ACTION_OFFSET,
+               "probe_descriptor.action");

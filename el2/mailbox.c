@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mailbox.h"
 
+#include "answer.h"
+#include "event.h"
 #include "lock.h"
 #include "monitor.h"
 #include "shadow.h"
 #include "sysreg.h"
+#include "tracer.h"
 
 static struct lock lock;
 static u64 last_command;
@@ -87,6 +90,53 @@ static u32 command_resume(struct vcpu *v)
 	return SV_STATUS_OK;
 }
 
+/* arguments: vCPU mask, events, synchronous ones of them, answer timeout in ms. */
+static u32 command_set_events(struct vcpu *v)
+{
+	const u64 *argument = control()->arguments;
+
+	(void)v;
+	answer_set_timeout(control()->frequency / 1000 * argument[3]);
+	for (u64 i = 0; i < control()->vcpus; i++)
+		if (argument[0] & 1UL << i)
+			event_enable(vcpu_table[i], (u32)argument[1], (u32)argument[2]);
+	return SV_STATUS_OK;
+}
+
+/* arguments: vCPU mask, SV_ANSWER_STEPPING_*; each vCPU takes it up at its next exit. */
+static u32 command_set_stepping(struct vcpu *v)
+{
+	const u64 *argument = control()->arguments;
+
+	(void)v;
+	if (argument[1] > SV_ANSWER_STEPPING_OFF)
+		return SV_STATUS_BAD_ARGUMENT;
+	for (u64 i = 0; i < control()->vcpus; i++)
+		if (argument[0] & 1UL << i)
+			__atomic_store_n(&vcpu_table[i]->wanted_stepping, (u32)argument[1],
+					 __ATOMIC_RELEASE);
+	return SV_STATUS_OK;
+}
+
+/* arguments: options, until, until address, limit, offset of the task's name; bulk: the name. */
+static u32 command_configure_step(struct vcpu *v)
+{
+	const u64 *argument = control()->arguments;
+	const u64 *name = (const u64 *)(region_base() + SV_COMMANDS_OFFSET);
+	struct tracer_config config = {
+		.options = (u32)argument[0],
+		.until = (u32)argument[1],
+		.until_address = argument[2],
+		.limit = argument[3],
+		.task_offset = argument[4],
+		.task_name = { name[0], name[1] },
+	};
+
+	(void)v;
+	tracer_configure(&config);
+	return SV_STATUS_OK;
+}
+
 /* For the test of the panic path: a read of an address that EL2 does not map. */
 static u32 command_crash(struct vcpu *v)
 {
@@ -105,6 +155,9 @@ static const command_handler handlers[] = {
 	[SV_COMMAND_SET_FLAGS] = command_set_flags,
 	[SV_COMMAND_RESUME] = command_resume,
 	[SV_COMMAND_CRASH] = command_crash,
+	[SV_COMMAND_SET_EVENTS] = command_set_events,
+	[SV_COMMAND_SET_STEPPING] = command_set_stepping,
+	[SV_COMMAND_CONFIGURE_STEP] = command_configure_step,
 };
 
 static u32 carry_out(struct vcpu *v, u32 opcode)

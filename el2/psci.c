@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "psci.h"
 
+#include "event.h"
 #include "gic.h"
 #include "guest_state.h"
 #include "host.h"
@@ -8,6 +9,7 @@
 #include "sysreg.h"
 #include "vgic.h"
 
+#define PSCI_NOT_SUPPORTED (-1L)
 #define PSCI_INVALID_PARAMETERS (-2L)
 #define PSCI_ALREADY_ON (-4L)
 #define PSCI_ON_PENDING (-5L)
@@ -93,11 +95,10 @@ static void cpu_suspend(struct vcpu *v)
 	forward(v);
 }
 
-enum trap_result psci_call(struct vcpu *v)
+static void carry_out(struct vcpu *v)
 {
 	u32 function = (u32)v->frame.x[0];
 
-	v->status->psci_calls++;
 	switch (function & ~PSCI_64BIT) {
 	case PSCI_CPU_ON:
 		v->frame.x[0] = (u64)cpu_on(v);
@@ -117,6 +118,19 @@ enum trap_result psci_call(struct vcpu *v)
 	default:
 		forward(v);
 	}
+}
+
+enum trap_result psci_call(struct vcpu *v, u64 esr)
+{
+	u32 action = SV_ANSWER_ACTION_CONTINUE;
+
+	v->status->psci_calls++;
+	if (event_enabled(v, SV_EVENT_PRIVILEGED_CALL))
+		action = event_report(v, SV_EVENT_PRIVILEGED_CALL, v->frame.pc, esr);
+	if (action == SV_ANSWER_ACTION_DENY)
+		v->frame.x[0] = (u64)PSCI_NOT_SUPPORTED;
+	else if (action == SV_ANSWER_ACTION_CONTINUE)
+		carry_out(v);
 	return TRAP_EMULATED;
 }
 

@@ -23,7 +23,7 @@ static u64 bytes_to_end(const struct vcpu *v)
 	return SV_RING_SIZE - ring_head(v) % SV_RING_SIZE;
 }
 
-static void publish(struct vcpu *v, u64 size)
+void ring_publish(struct vcpu *v, u64 size)
 {
 	__atomic_store_n(&v->ring->head, ring_head(v) + size, __ATOMIC_RELEASE);
 }
@@ -65,7 +65,7 @@ static void pad(struct vcpu *v, u64 size)
 	/* A rest smaller than a header is recognised by the host from the position alone. */
 	if (rest >= sizeof(struct sv_record))
 		*(struct sv_record *)position(v) = (struct sv_record){ .type = SV_RECORD_PAD };
-	publish(v, rest);
+	ring_publish(v, rest);
 }
 
 static void fill_header(struct vcpu *v, struct sv_record *record, u16 type, u64 size)
@@ -89,14 +89,11 @@ static void put_lost(struct vcpu *v)
 	fill_header(v, &record->record, SV_RECORD_LOST, sizeof(*record));
 	record->lost = v->unreported_loss;
 	v->unreported_loss = 0;
-	publish(v, sizeof(*record));
+	ring_publish(v, sizeof(*record));
 }
 
-/*
- * Room for one record, header filled; NULL when it is lost. `size` bytes must be filled and published.
- * Loss is reported before the next record that finds room.
- */
-static struct sv_record *reserve(struct vcpu *v, u16 type, u64 size)
+/* Loss is reported before the next record that finds room. */
+struct sv_record *ring_reserve(struct vcpu *v, u16 type, u64 size)
 {
 	u64 extra = v->unreported_loss ? 2 * sizeof(struct sv_record_lost) : 0;
 	struct sv_record *record;
@@ -121,25 +118,25 @@ void ring_put_hit(struct vcpu *v, u32 slot)
 {
 	struct sv_record_hit *hit;
 
-	hit = (struct sv_record_hit *)reserve(v, SV_RECORD_HIT, sizeof(*hit));
+	hit = (struct sv_record_hit *)ring_reserve(v, SV_RECORD_HIT, sizeof(*hit));
 	if (!hit)
 		return;
 	hit->record.slot = (u16)slot;
 	for (u32 i = 0; i < SV_HIT_REGISTERS; i++)
 		hit->x[i] = v->frame.x[i];
-	publish(v, sizeof(*hit));
+	ring_publish(v, sizeof(*hit));
 }
 
 void ring_put_changed(struct vcpu *v, u32 slot, u64 pc, u32 old, u32 new)
 {
 	struct sv_record_changed *changed;
 
-	changed = (struct sv_record_changed *)reserve(v, SV_RECORD_PROBE_CHANGED, sizeof(*changed));
+	changed = (struct sv_record_changed *)ring_reserve(v, SV_RECORD_PROBE_CHANGED, sizeof(*changed));
 	if (!changed)
 		return;
 	changed->record.slot = (u16)slot;
 	changed->record.pc = pc;
 	changed->old = old;
 	changed->new = new;
-	publish(v, sizeof(*changed));
+	ring_publish(v, sizeof(*changed));
 }

@@ -56,7 +56,7 @@ static bool check_step(struct vcpu *v)
 	exit = selftest_enter(v);
 	v->resume_kind = 0;
 	write_sysreg(mdscr_el1, 0);
-	write_sysreg(mdcr_el2, mdcr_value());
+	write_sysreg(mdcr_el2, mdcr_value(v));
 	return exited_with_class(exit, EC_STEP_LOWER) &&
 	       v->frame.pc == (u64)stub_step + INSTRUCTION_SIZE;
 }

@@ -199,7 +199,7 @@ static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *prob
 	slot->address = ipa(probe->ipa);
 	slot->word = probe->word;
 	slot->plan = probe->plan;
-	slot->plan_argument = probe->plan_argument;
+	slot->action = probe->action;
 	slot->next = shadow->first_slot;
 	shadow->first_slot = probe->slot;
 	slot_set_armed(slot, 1);

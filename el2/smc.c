@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SMCs of the guest: probe hits, and calls to the firmware. */
 #include "arch_gen.h"
+#include "event.h"
 #include "monitor.h"
 #include "psci.h"
 #include "ring.h"
 #include "slot.h"
 #include "step.h"
+#include "tracer.h"
 #include "translate.h"
 #include "trap.h"
 
@@ -16,8 +18,15 @@ static enum trap_result hit(struct vcpu *v, u32 index)
 	/* Nobody listens: the vCPU leaves this exit in the open view and runs the original there. */
 	if (monitor_unprobed())
 		return TRAP_RETRY;
-	v->status->hits++;
-	ring_put_hit(v, index);
+	if (is_private_slot(index)) {
+		if (tracer_private_hit(v, index))
+			return TRAP_RETRY;
+	} else {
+		v->status->hits++;
+		if (slot->action == SV_ACTION_RECORD)
+			ring_put_hit(v, index);
+		tracer_hit(v, slot);
+	}
 	step_displaced(v, slot);
 	return TRAP_RETRY;
 }
@@ -26,7 +35,7 @@ static enum trap_result hit(struct vcpu *v, u32 index)
  * Not at the address where its slot's probe is armed. Either an SMC of the guest's own; or a planted one: reached
  * through another mapping of the page, or fetched right before the probe was disarmed.
  */
-static enum trap_result look_closer(struct vcpu *v, u32 immediate)
+static enum trap_result look_closer(struct vcpu *v, u32 immediate, u64 esr)
 {
 	const struct slot *slot = slot_at(immediate);
 	ipa_t address;
@@ -35,7 +44,7 @@ static enum trap_result look_closer(struct vcpu *v, u32 immediate)
 	if (!read_guest_instruction(v->frame.pc, &word, &address))
 		return TRAP_RETRY;
 	if (is_smc(word))
-		return psci_call(v);
+		return psci_call(v, esr);
 	if (slot_armed(slot) && slot->address.raw == address.raw)
 		return hit(v, immediate);
 	return TRAP_RETRY;
@@ -47,19 +56,24 @@ enum trap_result trap_smc(struct vcpu *v, u64 esr)
 	const struct slot *slot = slot_at(immediate);
 
 	if (!immediate)
-		return psci_call(v);
-	/* In the pristine view every SMC is the guest's own. */
-	if (v->step.mode != STEP_NONE)
-		return psci_call(v);
+		return psci_call(v, esr);
+	/* In the other views every SMC is the guest's own. */
+	if (v->view != SV_VIEW_PROBED)
+		return psci_call(v, esr);
 	if (slot_armed(slot) && slot->va == v->frame.pc)
 		return hit(v, immediate);
-	return look_closer(v, immediate);
+	return look_closer(v, immediate, esr);
 }
 
-/* EL2 offers no hypercalls: as on a machine without EL2. HVC's preferred return is past it. */
+/* Nobody listens: UNDEF, as on a machine without EL2. HVC's preferred return is past it. */
 enum trap_result trap_hvc(struct vcpu *v, u64 esr)
 {
-	(void)esr;
+	u64 address = v->frame.pc - INSTRUCTION_SIZE;
+
+	/* Past it already, so nothing is left to emulate: the step exception follows by itself. */
+	if (event_enabled(v, SV_EVENT_GUEST_REQUEST) &&
+	    event_report(v, SV_EVENT_GUEST_REQUEST, address, esr) != SV_ANSWER_ACTION_DENY)
+		return TRAP_RETRY;
 	v->frame.pc -= INSTRUCTION_SIZE;
 	return TRAP_UNDEFINED;
 }

@@ -3,18 +3,22 @@
 
 #include "arch_gen.h"
 #include "branch.h"
+#include "event.h"
 #include "guest_state.h"
+#include "hold.h"
 #include "inject.h"
 #include "monitor.h"
+#include "region.h"
 #include "shadow.h"
 #include "stage2.h"
 #include "sysreg.h"
-#include "trap.h"
+#include "tracer.h"
 #include "translate.h"
-#include "vgic.h"
+#include "trap.h"
 
 #define VECTORS_SIZE 0x800UL
 #define VECTOR_SIZE 0x80UL
+#define MODE_EL0 0UL
 
 static void select_view(struct vcpu *v, u32 view)
 {
@@ -33,10 +37,9 @@ void step_select_free_view(struct vcpu *v)
 static void save_guest_debug(struct vcpu *v)
 {
 	struct step *step = &v->step;
-	u64 mdscr = read_sysreg(mdscr_el1);
 
-	step->guest_mdscr = mdscr;
-	step->guest_stepping = (mdscr & MDSCR_EL1_SS) && (v->frame.pstate & SPSR_ELx_SS);
+	step->guest_mdscr = read_sysreg(mdscr_el1);
+	step->guest_ss = (v->frame.pstate & SPSR_ELx_SS) != 0;
 	step->guest_os_lock = (read_sysreg(oslsr_el1) & OSLSR_EL1_OSLK) != 0;
 	if (step->guest_os_lock)
 		write_sysreg(oslar_el1, 0); /* It would hold back our step exception. */
@@ -44,69 +47,52 @@ static void save_guest_debug(struct vcpu *v)
 
 static void restore_guest_debug(struct vcpu *v)
 {
+	write_sysreg(mdscr_el1, v->step.guest_mdscr);
+	if (v->step.guest_os_lock)
+		write_sysreg(oslar_el1, 1);
+	v->frame.pstate &= ~SPSR_ELx_SS;
+	if (v->step.guest_ss)
+		v->frame.pstate |= SPSR_ELx_SS;
+}
+
+u64 step_guest_pstate(const struct vcpu *v)
+{
+	u64 pstate = v->frame.pstate;
+
+	if (v->step.mode == STEP_NONE)
+		return pstate;
+	pstate = hold_guest_pstate(v, pstate) & ~SPSR_ELx_SS;
+	return v->step.guest_ss ? pstate | SPSR_ELx_SS : pstate;
+}
+
+void step_show_guest_pstate(struct vcpu *v)
+{
+	v->frame.pstate = step_guest_pstate(v);
+	v->step.masked = false;
+	v->step.guest_ss = false; /* An exception entry clears PSTATE.SS. */
+}
+
+/* From here the next instruction steps: SPSR_EL2.SS, or breakpoints around a whole exclusive sequence. */
+static void set_going(struct vcpu *v)
+{
 	struct step *step = &v->step;
 
-	write_sysreg(mdscr_el1, step->guest_mdscr);
-	if (step->guest_os_lock)
-		write_sysreg(oslar_el1, 1);
-	/* If the guest steps, SS is clear as it would be now; if not, nothing of ours may stay. */
-	v->frame.pstate &= ~SPSR_ELx_SS;
-}
-
-#define INTERRUPT_MASKS (SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F)
-
-/*
- * MRS and MSR of S3_0_C12: the CPU interface's registers, ISR_EL1. With the virtual interface off they would
- * read as if nothing were pending. None of them touches DAIF, so PSTATE can hold the interrupts back.
- */
-static bool sees_interrupts(u32 word)
-{
-	return (word & 0xffdff000) == 0xd518c000;
-}
-
-static void hold_interrupts(struct vcpu *v)
-{
-	v->step.masked = sees_interrupts(v->step.word);
-	if (monitor_flag(SV_FLAG_NO_HOLD_BACK))
-		return;
-	if (!v->step.masked) {
-		vgic_hold();
+	step->pc = v->frame.pc;
+	step->going = true;
+	step->region = is_load_exclusive(step->word) && region_decode(step, step->pc);
+	hold_interrupts(v);
+	if (step->region) {
+		region_plant(step);
+		write_sysreg(mdscr_el1, (step->guest_mdscr & ~MDSCR_EL1_SS) | MDSCR_EL1_MDE);
+		v->frame.pstate &= ~SPSR_ELx_SS;
 		return;
 	}
-	v->step.guest_masks = v->frame.pstate & INTERRUPT_MASKS;
-	v->frame.pstate |= INTERRUPT_MASKS;
-}
-
-static u64 unmask(const struct vcpu *v, u64 pstate)
-{
-	return (pstate & ~INTERRUPT_MASKS) | v->step.guest_masks;
-}
-
-/* `trapped`: the step went to a vector of EL1, and what was PSTATE is in SPSR_EL1 now. */
-static void release_interrupts(struct vcpu *v, bool trapped)
-{
-	if (vgic_pending(v))
-		v->status->held++;
-	vgic_release();
-	if (!v->step.masked || monitor_flag(SV_FLAG_NO_HOLD_BACK))
-		return;
-	if (trapped)
-		write_sysreg(spsr_el1, unmask(v, read_sysreg(spsr_el1)));
-	else
-		v->frame.pstate = unmask(v, v->frame.pstate);
-}
-
-/* An exception that the step took to EL1 stored our SS bit where the guest can read it. */
-static void clean_guest_spsr(const struct vcpu *v)
-{
-	if (!v->step.guest_stepping)
-		write_sysreg(spsr_el1, read_sysreg(spsr_el1) & ~SPSR_ELx_SS);
+	v->frame.pstate |= SPSR_ELx_SS;
 }
 
 static void arm(struct vcpu *v, enum step_mode mode, u32 view)
 {
 	v->step.mode = mode;
-	v->step.pc = v->frame.pc;
 	v->step.dirty_pages = 0;
 	select_view(v, view);
 	save_guest_debug(v);
@@ -114,20 +100,24 @@ static void arm(struct vcpu *v, enum step_mode mode, u32 view)
 	v->step.virtual_serror = read_sysreg(hcr_el2) & HCR_EL2_VSE;
 	write_sysreg(hcr_el2, hcr_value_stepping());
 	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);
-	v->frame.pstate |= SPSR_ELx_SS;
-	hold_interrupts(v);
+	set_going(v);
 }
 
 static void disarm(struct vcpu *v)
 {
-	bool trapped = v->frame.pc != v->step.pc + INSTRUCTION_SIZE;
-
+	hold_release(v);
 	v->step.mode = STEP_NONE;
 	restore_guest_debug(v);
-	write_sysreg(mdcr_el2, mdcr_value());
+	write_sysreg(mdcr_el2, mdcr_value(v));
 	write_sysreg(hcr_el2, hcr_value() | v->step.virtual_serror);
-	release_interrupts(v, trapped);
-	for (u32 i = 0; i < v->step.dirty_pages; i++)
+}
+
+static void refresh_written_pages(struct vcpu *v)
+{
+	u32 pages = v->step.dirty_pages;
+
+	v->step.dirty_pages = 0;
+	for (u32 i = 0; i < pages; i++)
 		shadow_refresh(v, v->step.dirty[i]);
 }
 
@@ -136,7 +126,40 @@ void step_displaced(struct vcpu *v, const struct slot *slot)
 	v->step.word = slot->word;
 	v->step.plan = slot->plan;
 	v->step.base = branch_base(v, slot->word);
-	arm(v, STEP_DISPLACED, SV_VIEW_PRISTINE);
+	v->step.displaced = true;
+	if (v->step.mode == STEP_NONE) {
+		arm(v, v->tracer ? STEP_TRACE : STEP_DISPLACED, SV_VIEW_PRISTINE);
+		return;
+	}
+	select_view(v, SV_VIEW_PRISTINE);
+	set_going(v); /* The tracer's step found an SMC; nothing has executed. */
+}
+
+static u32 word_at_pc(const struct vcpu *v)
+{
+	ipa_t address;
+	u32 word;
+
+	return read_guest_instruction(v->frame.pc, &word, &address) ? word : 0;
+}
+
+void step_trace(struct vcpu *v)
+{
+	v->step.word = word_at_pc(v);
+	v->step.plan = branch_plan(v->step.word);
+	v->step.base = branch_base(v, v->step.word);
+	v->step.displaced = false;
+	step_select_free_view(v);
+	if (v->step.mode == STEP_NONE)
+		arm(v, STEP_TRACE, v->view);
+	else
+		set_going(v);
+}
+
+void step_trace_end(struct vcpu *v)
+{
+	if (v->step.mode == STEP_TRACE)
+		disarm(v);
 }
 
 static void note_dirty(struct vcpu *v, ipa_t page)
@@ -162,7 +185,8 @@ void step_data_access(struct vcpu *v, ipa_t page, bool write)
 
 	v->status->data_steps++;
 	if (v->step.mode == STEP_NONE) {
-		v->step.word = 0; /* It accesses memory, so it is none that needs special care. */
+		v->step.word = word_at_pc(v);
+		v->step.displaced = false;
 		arm(v, STEP_DATA, view);
 	} else {
 		select_view(v, view); /* The step under way goes on, its SPSR.SS untouched. */
@@ -178,6 +202,8 @@ static enum arrival arrival_of(const struct vcpu *v)
 	u64 offset = v->frame.pc - read_sysreg(vbar_el1);
 	bool vector = offset < VECTORS_SIZE && offset % VECTOR_SIZE == 0;
 
+	if (v->step.region && region_left(&v->step, v->frame.pc))
+		return ARRIVED_NEXT;
 	if (branch_may_lead(&v->step, v->frame.pc) && v->step.plan != SV_PLAN_STEP_OTHER)
 		return ARRIVED_NEXT;
 	if (!vector)
@@ -186,41 +212,116 @@ static enum arrival arrival_of(const struct vcpu *v)
 	return offset / VECTOR_SIZE % 4 ? ARRIVED_ASYNC_VECTOR : ARRIVED_SYNC_VECTOR;
 }
 
-static void count_arrival(struct vcpu *v)
+static void count_arrival(struct vcpu *v, enum arrival arrival)
 {
 	v->status->steps++;
-	switch (arrival_of(v)) {
-	case ARRIVED_NEXT:
-		break;
-	case ARRIVED_SYNC_VECTOR:
+	if (arrival == ARRIVED_SYNC_VECTOR)
 		v->status->steps_to_vector++;
-		break;
-	case ARRIVED_ASYNC_VECTOR:
+	else if (arrival == ARRIVED_ASYNC_VECTOR)
 		v->status->derailed++;
-		break;
-	case ARRIVED_ELSEWHERE:
+	else if (arrival == ARRIVED_ELSEWHERE)
 		v->status->astray++;
-		break;
-	}
 }
 
-void step_instruction_done(struct vcpu *v)
+/*
+ * The hardware took an exception to EL1 during the step: what was PSTATE is in SPSR_EL1 now, our bits
+ * included, where the guest could read them.
+ */
+static void clean_guest_spsr(struct vcpu *v)
 {
-	if (v->step.mode == STEP_NONE)
+	u64 spsr = hold_guest_pstate(v, read_sysreg(spsr_el1)) & ~SPSR_ELx_SS;
+
+	write_sysreg(spsr_el1, v->step.guest_ss ? spsr | SPSR_ELx_SS : spsr);
+	v->step.masked = false;
+	v->step.guest_ss = false;
+}
+
+/* The guest's ERET to where its own step is enabled starts its step (pseudocode DebugExceptionReturnSS). */
+static void follow_guest_ss(struct vcpu *v)
+{
+	bool to_el0 = FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0;
+
+	if (is_eret(v->step.word) && to_el0)
+		v->step.guest_ss = (v->step.guest_mdscr & MDSCR_EL1_SS) &&
+				   (read_sysreg(spsr_el1) & SPSR_ELx_SS);
+	else
+		v->step.guest_ss = false;
+}
+
+static void leave_region(struct vcpu *v)
+{
+	if (!v->step.region)
 		return;
-	if (v->step.mode == STEP_DISPLACED)
-		count_arrival(v);
-	clean_guest_spsr(v);
-	disarm(v);
+	region_remove(&v->step);
+	v->status->region_steps++;
+	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);
+}
+
+void step_instruction_done(struct vcpu *v, u32 outcome)
+{
+	struct step *step = &v->step;
+	enum arrival arrival;
+
+	if (step->mode == STEP_NONE)
+		return;
+	step->going = false;
+	arrival = arrival_of(v);
+	if (step->displaced)
+		count_arrival(v, arrival);
+	leave_region(v);
+	if (outcome == SV_OUTCOME_STEPPED && arrival == ARRIVED_SYNC_VECTOR) {
+		clean_guest_spsr(v);
+		outcome = SV_OUTCOME_EXCEPTION;
+	} else if (outcome != SV_OUTCOME_EXCEPTION) {
+		follow_guest_ss(v);
+		outcome = step->region ? SV_OUTCOME_REGION : outcome;
+	}
+	step->region = false;
+	if (step->mode == STEP_TRACE) {
+		hold_continue(v);
+		tracer_stepped(v, outcome);
+	} else {
+		disarm(v);
+	}
+	refresh_written_pages(v);
+}
+
+static bool guest_steps_here(const struct vcpu *v)
+{
+	u64 mdscr = v->step.guest_mdscr;
+
+	if (!(mdscr & MDSCR_EL1_SS) || v->step.guest_os_lock)
+		return false;
+	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
+		return true;
+	return (mdscr & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
+}
+
+bool step_guest_step_due(struct vcpu *v)
+{
+	if (v->step.mode != STEP_TRACE || v->step.guest_ss || !guest_steps_here(v))
+		return false;
+	inject_software_step(v, true);
+	return true;
+}
+
+/* A load-exclusive that decoding ahead did not find: it has been stepped, its monitor is lost. */
+static bool retry_as_region(struct vcpu *v, u64 esr)
+{
+	struct step *step = &v->step;
+
+	if (!(esr & ISS_STEP_EX) || step->region || !region_decode(step, step->pc))
+		return false;
+	v->frame.pc = step->pc;
+	step->word = word_at_pc(v);
+	set_going(v);
+	return step->region;
 }
 
 enum trap_result trap_step(struct vcpu *v, u64 esr)
 {
-	(void)esr;
-	/* Nothing of ours is armed: can only be a leftover of the guest's own making. */
-	if (v->step.mode == STEP_NONE)
-		return TRAP_RETRY;
-	step_instruction_done(v);
+	if (v->step.mode != STEP_NONE && !retry_as_region(v, esr))
+		step_instruction_done(v, SV_OUTCOME_STEPPED);
 	return TRAP_RETRY;
 }
 
@@ -229,6 +330,32 @@ enum trap_result trap_guest_debug(struct vcpu *v, u64 esr)
 {
 	inject_same(v, esr);
 	return TRAP_INJECTED;
+}
+
+/* Also while nothing steps, when these events are wanted: MDCR_EL2.TDE is set for them, too. */
+static enum trap_result report_or_reflect(struct vcpu *v, u32 event, u64 esr)
+{
+	u32 action = SV_ANSWER_ACTION_CONTINUE;
+
+	if (event_enabled(v, event))
+		action = event_report(v, event, v->frame.pc, esr);
+	if (action == SV_ANSWER_ACTION_SKIP)
+		return TRAP_EMULATED;
+	return action == SV_ANSWER_ACTION_DENY ? TRAP_UNDEFINED : trap_guest_debug(v, esr);
+}
+
+enum trap_result trap_breakpoint(struct vcpu *v, u64 esr)
+{
+	if (v->step.region && region_left(&v->step, v->frame.pc)) {
+		step_instruction_done(v, SV_OUTCOME_STEPPED);
+		return TRAP_RETRY;
+	}
+	return report_or_reflect(v, SV_EVENT_HARDWARE_BREAKPOINT, esr);
+}
+
+enum trap_result trap_brk(struct vcpu *v, u64 esr)
+{
+	return report_or_reflect(v, SV_EVENT_SOFTWARE_BREAKPOINT, esr);
 }
 
 enum trap_result trap_wfx(struct vcpu *v, u64 esr)

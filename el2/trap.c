@@ -2,12 +2,14 @@
 #include "trap.h"
 
 #include "arch_gen.h"
+#include "event.h"
 #include "inject.h"
 #include "monitor.h"
 #include "selftest.h"
 #include "stage2.h"
 #include "step.h"
 #include "sysreg.h"
+#include "tracer.h"
 #include "vgic.h"
 
 /* A class without a handler is nothing that the monitor asked for: the guest gets UNDEF, counted. */
@@ -18,10 +20,10 @@ static const trap_handler handlers[64] = {
 	[EC_SYSREG] = trap_sysreg,
 	[EC_IABT_LOWER] = trap_instruction_abort,
 	[EC_DABT_LOWER] = trap_data_abort,
-	[EC_BREAKPOINT_LOWER] = trap_guest_debug,
+	[EC_BREAKPOINT_LOWER] = trap_breakpoint,
 	[EC_STEP_LOWER] = trap_step,
 	[EC_WATCHPOINT_LOWER] = trap_guest_debug,
-	[EC_BRK64] = trap_guest_debug,
+	[EC_BRK64] = trap_brk,
 };
 
 static enum trap_result handle(struct vcpu *v, u64 esr)
@@ -49,6 +51,8 @@ static void enter_exit(struct vcpu *v)
 static void leave_exit(struct vcpu *v)
 {
 	vgic_refill(v);
+	event_take_up(v);
+	tracer_continue(v);
 	if (v->step.mode == STEP_NONE)
 		step_select_free_view(v);
 }
@@ -58,7 +62,7 @@ static void complete_instruction(struct vcpu *v)
 {
 	v->frame.pc += INSTRUCTION_SIZE;
 	v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
-	step_instruction_done(v);
+	step_instruction_done(v, SV_OUTCOME_EMULATED);
 }
 
 static void conclude(struct vcpu *v, enum trap_result result)
@@ -71,10 +75,10 @@ static void conclude(struct vcpu *v, enum trap_result result)
 		break;
 	case TRAP_UNDEFINED:
 		inject_undefined(v);
-		step_instruction_done(v);
+		step_instruction_done(v, SV_OUTCOME_EXCEPTION);
 		break;
 	case TRAP_INJECTED:
-		step_instruction_done(v);
+		step_instruction_done(v, SV_OUTCOME_EXCEPTION);
 		break;
 	}
 }

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where one instruction may lead, as a check of where its step really ended. */
+/* Where one instruction may lead: what a step is checked against, and what the exits of a region are. */
 #ifndef SV_BRANCH_H
 #define SV_BRANCH_H
 
 #include "types.h"
 #include "vcpu.h"
 
-/* The register operand of a branch to register, before it runs; 0 for other instructions. */
+/* How an instruction goes on: SV_PLAN_STEP_*. */
+u32 branch_plan(u32 word);
+
+/* The taken target of a branch with an immediate; for all others the next instruction. */
+u64 branch_target(u64 pc, u32 word);
+
+/* The register operand of a branch to register, before it runs. */
 u64 branch_base(const struct vcpu *v, u32 word);
 
 /* Whether the instruction at step->pc may continue at `pc`; exceptions apart. */
 bool branch_may_lead(const struct step *step, u64 pc);
+
+bool is_eret(u32 word);
 
 #endif

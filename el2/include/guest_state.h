@@ -8,7 +8,7 @@
 
 /* HCR_EL2 and MDCR_EL2 while the guest runs freely. */
 u64 hcr_value(void);
-u64 mdcr_value(void);
+u64 mdcr_value(const struct vcpu *v);
 
 /* Both of them with the bits that a software step adds. */
 u64 hcr_value_stepping(void);

@@ -15,4 +15,13 @@ void inject_external_abort(struct vcpu *v, u64 esr);
 /* The exception that came to EL2 with this syndrome goes to EL1 as it is; FAR_EL1 if it has one. */
 void inject_same(struct vcpu *v, u64 esr);
 
+/* An interrupt that the guest would take now: INJECT_IRQ, INJECT_FIQ or INJECT_SERROR. */
+#define INJECT_IRQ 0x80UL
+#define INJECT_FIQ 0x100UL
+#define INJECT_SERROR 0x180UL
+void inject_interrupt(struct vcpu *v, u64 kind);
+
+/* The guest's own software step: after the instruction it steps, or before one it must not run. */
+void inject_software_step(struct vcpu *v, bool stepped);
+
 #endif

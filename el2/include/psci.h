@@ -15,7 +15,7 @@
 #define PSCI_SYSTEM_RESET2 0x84000012U
 #define PSCI_64BIT 0x40000000U
 
-enum trap_result psci_call(struct vcpu *v);
+enum trap_result psci_call(struct vcpu *v, u64 esr);
 
 /* The monitor's own: switches the machine off, does not return. */
 void psci_system_off(void);

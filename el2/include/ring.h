@@ -6,6 +6,10 @@
 #include "types.h"
 #include "vcpu.h"
 
+/* Room for one record, header filled; NULL when it is lost. `size` bytes are to be filled and published. */
+struct sv_record *ring_reserve(struct vcpu *v, u16 type, u64 size);
+void ring_publish(struct vcpu *v, u64 size);
+
 /* A probe hit with the guest's registers as they are now. */
 void ring_put_hit(struct vcpu *v, u32 slot);
 

@@ -12,7 +12,7 @@ struct slot {
 	ipa_t address; /* where it lies */
 	u32 word; /* the displaced instruction */
 	u32 plan; /* SV_PLAN_* */
-	u32 plan_argument;
+	u32 action; /* SV_ACTION_* */
 	u32 armed;
 	u32 next; /* next slot of the same page, 0 ends the list */
 	u32 reserved0;

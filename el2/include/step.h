@@ -10,7 +10,7 @@
  *
  * While armed, the virtual CPU interface is off (no interrupt of the guest can be signalled; physical ones
  * come to EL2 and are queued), WFI and WFE trap, and so do the guest's accesses to debug registers, which see
- * the guest's values.
+ * the guest's values. The guest's own stepping goes on as if we were not there: its PSTATE.SS is kept apart.
  */
 #ifndef SV_STEP_H
 #define SV_STEP_H
@@ -20,16 +20,31 @@
 #include "types.h"
 #include "vcpu.h"
 
-/* Arms a step over the displaced instruction of a probe. */
+/* Arms a step over the displaced instruction of a probe; under a tracer the step under way does it. */
 void step_displaced(struct vcpu *v, const struct slot *slot);
 
 /* Arms (or widens) a step over an access to a shadowed page. */
 void step_data_access(struct vcpu *v, ipa_t page, bool write);
 
-/* The current instruction is done without a step exception: emulated, or it took an exception. */
-void step_instruction_done(struct vcpu *v);
+/* Arms the step of the instruction at the PC for a tracer, or goes on from one step to the next. */
+void step_trace(struct vcpu *v);
+
+/* Ends stepping for a tracer: the guest runs freely from here. */
+void step_trace_end(struct vcpu *v);
+
+/* The current instruction is done: stepped, emulated, or it took an exception. SV_OUTCOME_*. */
+void step_instruction_done(struct vcpu *v, u32 outcome);
 
 /* The view in which this vCPU runs when it does not step. */
 void step_select_free_view(struct vcpu *v);
+
+/* PSTATE as the guest has it: without what an armed step put into it. */
+u64 step_guest_pstate(const struct vcpu *v);
+
+/* Makes the saved PSTATE that, because an exception is about to store it in SPSR_EL1. */
+void step_show_guest_pstate(struct vcpu *v);
+
+/* Gives the guest its own software step exception if one is due; true if it did. */
+bool step_guest_step_due(struct vcpu *v);
 
 #endif

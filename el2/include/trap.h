@@ -24,6 +24,8 @@ enum trap_result trap_instruction_abort(struct vcpu *v, u64 esr);
 enum trap_result trap_data_abort(struct vcpu *v, u64 esr);
 enum trap_result trap_step(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_debug(struct vcpu *v, u64 esr);
+enum trap_result trap_breakpoint(struct vcpu *v, u64 esr);
+enum trap_result trap_brk(struct vcpu *v, u64 esr);
 
 /* From the vectors. */
 void trap_sync(struct vcpu *v);

@@ -21,6 +21,9 @@ void vgic_refill(struct vcpu *v);
 void vgic_hold(void);
 void vgic_release(void);
 
+/* The interrupt that the guest would take now, were the interface on: INJECT_*, 0 for none. */
+u64 vgic_deliverable(struct vcpu *v);
+
 /* Whether an interrupt waits for this vCPU. */
 bool vgic_pending(const struct vcpu *v);
 

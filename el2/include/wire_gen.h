@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x916072ead81e6e65)
+#define SV_ABI_HASH REG_UL(0xfc22baf4dcf3f7c5)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -40,6 +40,10 @@
 #define SV_POOL_OFFSET REG_UL(0x2c00000)
 /* probe slots; slot 0 is never used (SMC #0 is the SMC calling convention) */
 #define SV_MAX_SLOTS REG_UL(0x10000)
+/* struct answer[MAX_VCPUS] */
+#define SV_ANSWERS_OFFSET REG_UL(0x408000)
+/* slots at the end that the monitor keeps for itself: two per vCPU */
+#define SV_PRIVATE_SLOTS REG_UL(0x10)
 /* x0 to x5 in a hit record */
 #define SV_HIT_REGISTERS REG_UL(0x6)
 
@@ -82,6 +86,9 @@
 #define SV_COMMAND_SET_FLAGS REG_U(6)
 #define SV_COMMAND_RESUME REG_U(7)
 #define SV_COMMAND_CRASH REG_U(8)
+#define SV_COMMAND_SET_EVENTS REG_U(9)
+#define SV_COMMAND_SET_STEPPING REG_U(10)
+#define SV_COMMAND_CONFIGURE_STEP REG_U(11)
 
 /* mailbox result codes */
 #define SV_STATUS_OK REG_U(0)
@@ -106,6 +113,52 @@
 #define SV_RECORD_LOST REG_U(2)
 #define SV_RECORD_PROBE_CHANGED REG_U(3)
 #define SV_RECORD_PROBE_GONE REG_U(4)
+#define SV_RECORD_EVENT REG_U(5)
+
+/* what a hit does (probe_descriptor.plan_argument) */
+#define SV_ACTION_RECORD REG_U(0)
+#define SV_ACTION_STEP_START REG_U(1)
+#define SV_ACTION_STEP_STOP REG_U(2)
+#define SV_ACTION_STEP_OVER REG_U(3)
+
+/* monitor events: record_event.event, and as bits 1 << value in SET_EVENTS */
+#define SV_EVENT_SINGLESTEP REG_U(0)
+#define SV_EVENT_PRIVILEGED_CALL REG_U(1)
+#define SV_EVENT_SOFTWARE_BREAKPOINT REG_U(2)
+#define SV_EVENT_HARDWARE_BREAKPOINT REG_U(3)
+#define SV_EVENT_GUEST_REQUEST REG_U(4)
+
+/* record_event.outcome of a SINGLESTEP: what brought the vCPU from instruction_address to pc */
+#define SV_OUTCOME_STARTED REG_U(0)
+#define SV_OUTCOME_STEPPED REG_U(1)
+#define SV_OUTCOME_EXCEPTION REG_U(2)
+#define SV_OUTCOME_INTERRUPT REG_U(3)
+#define SV_OUTCOME_REGION REG_U(4)
+#define SV_OUTCOME_EMULATED REG_U(5)
+#define SV_OUTCOME_RESUMED REG_U(6)
+#define SV_OUTCOME_STOPPED REG_U(7)
+
+/* CONFIGURE_STEP: bits of arguments[0] */
+#define SV_STEP_OPTION_SILENT REG_U(1)
+#define SV_STEP_OPTION_EL0 REG_U(2)
+#define SV_STEP_OPTION_INTERRUPTS REG_U(4)
+#define SV_STEP_OPTION_ONCE REG_U(8)
+#define SV_STEP_OPTION_TASK REG_U(16)
+
+/* CONFIGURE_STEP: arguments[1], when stepping ends by itself */
+#define SV_UNTIL_NEVER REG_U(0)
+#define SV_UNTIL_RETURN REG_U(1)
+#define SV_UNTIL_ADDRESS REG_U(2)
+
+/* answer.action */
+#define SV_ANSWER_ACTION_CONTINUE REG_U(0)
+#define SV_ANSWER_ACTION_SKIP REG_U(1)
+#define SV_ANSWER_ACTION_DENY REG_U(2)
+
+/* answer.stepping: the vCPU's stepping from now on */
+#define SV_ANSWER_STEPPING_AS_IS REG_U(0)
+#define SV_ANSWER_STEPPING_ON REG_U(1)
+#define SV_ANSWER_STEPPING_OFF REG_U(2)
 
 /* stage-2 views */
 #define SV_VIEW_PROBED REG_U(0)
@@ -198,7 +251,10 @@
 #define SV_VCPU_STATUS_PSCI_CALLS_OFFSET REG_UL(0x80)
 #define SV_VCPU_STATUS_REGION_STEPS_OFFSET REG_UL(0x88)
 #define SV_VCPU_STATUS_TICKS_OFFSET REG_UL(0x90)
-#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0x98)
+#define SV_VCPU_STATUS_TRACE_STEPS_OFFSET REG_UL(0x98)
+#define SV_VCPU_STATUS_EVENTS_OFFSET REG_UL(0xa0)
+#define SV_VCPU_STATUS_UNANSWERED_OFFSET REG_UL(0xa8)
+#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xb0)
 
 #define SV_RING_INDEX_SIZE REG_UL(0x100)
 #define SV_RING_INDEX_HEAD_OFFSET REG_UL(0x0)
@@ -250,13 +306,48 @@
 #define SV_RECORD_CHANGED_OLD_OFFSET REG_UL(0x20)
 #define SV_RECORD_CHANGED_NEW_OFFSET REG_UL(0x24)
 
+#define SV_RECORD_EVENT_SIZE REG_UL(0x178)
+#define SV_RECORD_EVENT_TYPE_OFFSET REG_UL(0x0)
+#define SV_RECORD_EVENT_SIZE_OFFSET REG_UL(0x2)
+#define SV_RECORD_EVENT_VCPU_OFFSET REG_UL(0x4)
+#define SV_RECORD_EVENT_FLAGS_OFFSET REG_UL(0x5)
+#define SV_RECORD_EVENT_SLOT_OFFSET REG_UL(0x6)
+#define SV_RECORD_EVENT_SEQUENCE_OFFSET REG_UL(0x8)
+#define SV_RECORD_EVENT_TICKS_OFFSET REG_UL(0x10)
+#define SV_RECORD_EVENT_PC_OFFSET REG_UL(0x18)
+#define SV_RECORD_EVENT_X_OFFSET REG_UL(0x20)
+#define SV_RECORD_EVENT_SP_EL0_OFFSET REG_UL(0x118)
+#define SV_RECORD_EVENT_SP_EL1_OFFSET REG_UL(0x120)
+#define SV_RECORD_EVENT_PSTATE_OFFSET REG_UL(0x128)
+#define SV_RECORD_EVENT_TTBR0_OFFSET REG_UL(0x130)
+#define SV_RECORD_EVENT_TTBR1_OFFSET REG_UL(0x138)
+#define SV_RECORD_EVENT_TCR_OFFSET REG_UL(0x140)
+#define SV_RECORD_EVENT_VBAR_OFFSET REG_UL(0x148)
+#define SV_RECORD_EVENT_ESR_OFFSET REG_UL(0x150)
+#define SV_RECORD_EVENT_FAR_OFFSET REG_UL(0x158)
+#define SV_RECORD_EVENT_INSTRUCTION_ADDRESS_OFFSET REG_UL(0x160)
+#define SV_RECORD_EVENT_WORD_OFFSET REG_UL(0x168)
+#define SV_RECORD_EVENT_EVENT_OFFSET REG_UL(0x16c)
+#define SV_RECORD_EVENT_OUTCOME_OFFSET REG_UL(0x170)
+#define SV_RECORD_EVENT_WAITS_OFFSET REG_UL(0x174)
+
+#define SV_ANSWER_SIZE REG_UL(0x200)
+#define SV_ANSWER_SEQUENCE_OFFSET REG_UL(0x0)
+#define SV_ANSWER_ACTION_OFFSET REG_UL(0x8)
+#define SV_ANSWER_STEPPING_OFFSET REG_UL(0xc)
+#define SV_ANSWER_SET_MASK_OFFSET REG_UL(0x10)
+#define SV_ANSWER_REGISTERS_OFFSET REG_UL(0x18)
+#define SV_ANSWER_VIEW_OFFSET REG_UL(0x150)
+#define SV_ANSWER_RESERVED0_OFFSET REG_UL(0x154)
+#define SV_ANSWER_RESERVED_OFFSET REG_UL(0x158)
+
 #define SV_PROBE_DESCRIPTOR_SIZE REG_UL(0x20)
 #define SV_PROBE_DESCRIPTOR_IPA_OFFSET REG_UL(0x0)
 #define SV_PROBE_DESCRIPTOR_VA_OFFSET REG_UL(0x8)
 #define SV_PROBE_DESCRIPTOR_SLOT_OFFSET REG_UL(0x10)
 #define SV_PROBE_DESCRIPTOR_WORD_OFFSET REG_UL(0x14)
 #define SV_PROBE_DESCRIPTOR_PLAN_OFFSET REG_UL(0x18)
-#define SV_PROBE_DESCRIPTOR_PLAN_ARGUMENT_OFFSET REG_UL(0x1c)
+#define SV_PROBE_DESCRIPTOR_ACTION_OFFSET REG_UL(0x1c)
 
 #ifndef __ASSEMBLER__
 
@@ -353,7 +444,10 @@ struct sv_vcpu_status {
 	u64 psci_calls;
 	u64 region_steps; /* exclusive regions run natively */
 	u64 ticks; /* monitor timer interrupts */
-	u64 reserved[237];
+	u64 trace_steps; /* instructions stepped by a tracer */
+	u64 events; /* monitor events */
+	u64 unanswered; /* synchronous events that the host did not answer in time */
+	u64 reserved[234];
 };
 
 /* producer and consumer positions of one ring, a cache line apart */
@@ -395,6 +489,38 @@ struct sv_record_changed {
 	u32 new;
 };
 
+/* a monitor event with the registers as they are after it; header.pc is the PC */
+struct sv_record_event {
+	struct sv_record record;
+	u64 x[31];
+	u64 sp_el0;
+	u64 sp_el1;
+	u64 pstate;
+	u64 ttbr0;
+	u64 ttbr1;
+	u64 tcr;
+	u64 vbar;
+	u64 esr; /* ESR_EL1 for an outcome of EXCEPTION, else ESR_EL2 of the trap */
+	u64 far; /* FAR_EL1 for an outcome of EXCEPTION, else 0 */
+	u64 instruction_address; /* of the instruction that the event is about */
+	u32 word; /* that instruction, 0 if it could not be read */
+	u32 event; /* enum event */
+	u32 outcome; /* enum outcome */
+	u32 waits; /* 1: this vCPU waits for answer.sequence to become sequence + 1 */
+};
+
+/* the host's answer to a synchronous event of one vCPU; `sequence` is written last */
+struct sv_answer {
+	u64 sequence; /* the event's sequence + 1 */
+	u32 action; /* enum answer_action */
+	u32 stepping; /* enum answer_stepping */
+	u64 set_mask; /* bit n: take registers[n] */
+	u64 registers[39]; /* x0-x30, pc, pstate, sp_el0, sp_el1, ttbr0, ttbr1, tcr, vbar */
+	u32 view; /* 0: as it is, else enum view + 1 */
+	u32 reserved0;
+	u64 reserved[21];
+};
+
 /* one probe of an ARM command; DISARM reads `slot` only */
 struct sv_probe_descriptor {
 	u64 ipa; /* physical address of the instruction */
@@ -402,7 +528,7 @@ struct sv_probe_descriptor {
 	u32 slot; /* 1 to MAX_SLOTS-1 */
 	u32 word; /* the instruction expected there */
 	u32 plan; /* enum plan */
-	u32 plan_argument;
+	u32 action; /* enum action */
 };
 
 #endif /* __ASSEMBLER__ */

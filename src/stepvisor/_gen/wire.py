@@ -11,6 +11,11 @@ import numpy as np
 
 __all__ = (
     "ABI_HASH",
+    "ANSWER",
+    "ANSWERS_OFFSET",
+    "Action",
+    "AnswerAction",
+    "AnswerStepping",
     "COMMANDS_OFFSET",
     "COMMANDS_SIZE",
     "CONTROL",
@@ -18,6 +23,7 @@ __all__ = (
     "CONTROL_OFFSET",
     "CPU_REGISTERS",
     "Command",
+    "Event",
     "Failure",
     "Flag",
     "HIT_REGISTERS",
@@ -26,11 +32,14 @@ __all__ = (
     "INDEX_OFFSET",
     "MAX_SLOTS",
     "MAX_VCPUS",
+    "Outcome",
     "POOL_OFFSET",
+    "PRIVATE_SLOTS",
     "PROBE_DESCRIPTOR",
     "Plan",
     "RECORD",
     "RECORD_CHANGED",
+    "RECORD_EVENT",
     "RECORD_HIT",
     "RECORD_LOST",
     "REGION_SIZE",
@@ -43,11 +52,13 @@ __all__ = (
     "STATUS_OFFSET",
     "State",
     "Status",
+    "StepOption",
+    "Until",
     "VCPU_STATUS",
     "View",
 )
 
-ABI_HASH: Final = 0x916072ead81e6e65
+ABI_HASH: Final = 0xfc22baf4dcf3f7c5
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -81,6 +92,10 @@ POOL_OFFSET: Final = 0x2c00000
 """page pool, monitor-private, to the end of the region"""
 MAX_SLOTS: Final = 0x10000
 """probe slots; slot 0 is never used (SMC #0 is the SMC calling convention)"""
+ANSWERS_OFFSET: Final = 0x408000
+"""struct answer[MAX_VCPUS]"""
+PRIVATE_SLOTS: Final = 0x10
+"""slots at the end that the monitor keeps for itself: two per vCPU"""
 HIT_REGISTERS: Final = 0x6
 """x0 to x5 in a hit record"""
 
@@ -135,6 +150,9 @@ class Command(IntEnum):
     SET_FLAGS = 6
     RESUME = 7
     CRASH = 8
+    SET_EVENTS = 9
+    SET_STEPPING = 10
+    CONFIGURE_STEP = 11
 
 
 class Status(IntEnum):
@@ -168,6 +186,73 @@ class Record(IntEnum):
     LOST = 2
     PROBE_CHANGED = 3
     PROBE_GONE = 4
+    EVENT = 5
+
+
+class Action(IntEnum):
+    """what a hit does (probe_descriptor.plan_argument)"""
+
+    RECORD = 0
+    STEP_START = 1
+    STEP_STOP = 2
+    STEP_OVER = 3
+
+
+class Event(IntEnum):
+    """monitor events: record_event.event, and as bits 1 << value in SET_EVENTS"""
+
+    SINGLESTEP = 0
+    PRIVILEGED_CALL = 1
+    SOFTWARE_BREAKPOINT = 2
+    HARDWARE_BREAKPOINT = 3
+    GUEST_REQUEST = 4
+
+
+class Outcome(IntEnum):
+    """record_event.outcome of a SINGLESTEP: what brought the vCPU from instruction_address to pc"""
+
+    STARTED = 0
+    STEPPED = 1
+    EXCEPTION = 2
+    INTERRUPT = 3
+    REGION = 4
+    EMULATED = 5
+    RESUMED = 6
+    STOPPED = 7
+
+
+class StepOption(IntEnum):
+    """CONFIGURE_STEP: bits of arguments[0]"""
+
+    SILENT = 1
+    EL0 = 2
+    INTERRUPTS = 4
+    ONCE = 8
+    TASK = 16
+
+
+class Until(IntEnum):
+    """CONFIGURE_STEP: arguments[1], when stepping ends by itself"""
+
+    NEVER = 0
+    RETURN = 1
+    ADDRESS = 2
+
+
+class AnswerAction(IntEnum):
+    """answer.action"""
+
+    CONTINUE = 0
+    SKIP = 1
+    DENY = 2
+
+
+class AnswerStepping(IntEnum):
+    """answer.stepping: the vCPU's stepping from now on"""
+
+    AS_IS = 0
+    ON = 1
+    OFF = 2
 
 
 class View(IntEnum):
@@ -412,6 +497,9 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "psci_calls",
             "region_steps",
             "ticks",
+            "trace_steps",
+            "events",
+            "unanswered",
             "reserved",
         ],
         "formats": [
@@ -434,7 +522,10 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "<u8",
             "<u8",
             "<u8",
-            ("<u8", (237,)),
+            "<u8",
+            "<u8",
+            "<u8",
+            ("<u8", (234,)),
         ],
         "offsets": [
             0x0,
@@ -457,6 +548,9 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             0x88,
             0x90,
             0x98,
+            0xa0,
+            0xa8,
+            0xb0,
         ],
         "itemsize": 2048,
     }
@@ -648,6 +742,125 @@ RECORD_CHANGED: Final[np.dtype[np.void]] = np.dtype(
 )
 """the guest rewrote the probed instruction: the probe is disarmed"""
 
+RECORD_EVENT: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "type",
+            "size",
+            "vcpu",
+            "flags",
+            "slot",
+            "sequence",
+            "ticks",
+            "pc",
+            "x",
+            "sp_el0",
+            "sp_el1",
+            "pstate",
+            "ttbr0",
+            "ttbr1",
+            "tcr",
+            "vbar",
+            "esr",
+            "far",
+            "instruction_address",
+            "word",
+            "event",
+            "outcome",
+            "waits",
+        ],
+        "formats": [
+            "<u2",
+            "<u2",
+            "<u1",
+            "<u1",
+            "<u2",
+            "<u8",
+            "<u8",
+            "<u8",
+            ("<u8", (31,)),
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u4",
+            "<u4",
+            "<u4",
+        ],
+        "offsets": [
+            0x0,
+            0x2,
+            0x4,
+            0x5,
+            0x6,
+            0x8,
+            0x10,
+            0x18,
+            0x20,
+            0x118,
+            0x120,
+            0x128,
+            0x130,
+            0x138,
+            0x140,
+            0x148,
+            0x150,
+            0x158,
+            0x160,
+            0x168,
+            0x16c,
+            0x170,
+            0x174,
+        ],
+        "itemsize": 376,
+    }
+)
+"""a monitor event with the registers as they are after it; header.pc is the PC"""
+
+ANSWER: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "sequence",
+            "action",
+            "stepping",
+            "set_mask",
+            "registers",
+            "view",
+            "reserved0",
+            "reserved",
+        ],
+        "formats": [
+            "<u8",
+            "<u4",
+            "<u4",
+            "<u8",
+            ("<u8", (39,)),
+            "<u4",
+            "<u4",
+            ("<u8", (21,)),
+        ],
+        "offsets": [
+            0x0,
+            0x8,
+            0xc,
+            0x10,
+            0x18,
+            0x150,
+            0x154,
+            0x158,
+        ],
+        "itemsize": 512,
+    }
+)
+"""the host's answer to a synchronous event of one vCPU; `sequence` is written last"""
+
 PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
     {
         "names": [
@@ -656,7 +869,7 @@ PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
             "slot",
             "word",
             "plan",
-            "plan_argument",
+            "action",
         ],
         "formats": [
             "<u8",

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "answer.h"
+
+#include "arch_gen.h"
+#include "host.h"
+#include "monitor.h"
+#include "step.h"
+#include "sysreg.h"
+
+/* Positions in answer.registers after x0 to x30. */
+enum { REGISTER_PC = 31, REGISTER_PSTATE, REGISTER_SP_EL0, REGISTER_SP_EL1, REGISTER_TTBR0,
+       REGISTER_TTBR1, REGISTER_TCR, REGISTER_VBAR };
+
+/* What a guest's PSTATE may hold: flags, masks, EL1 or EL0 in AArch64 state; never SS, IL or EL2. */
+#define PSTATE_SETTABLE                                                                            \
+	(SPSR_ELx_N | SPSR_ELx_Z | SPSR_ELx_C | SPSR_ELx_V | SPSR_ELx_TCO | SPSR_ELx_DIT |         \
+	 SPSR_ELx_UAO | SPSR_ELx_PAN | SPSR_ELx_SSBS | SPSR_ELx_BTYPE_MASK | SPSR_ELx_D |          \
+	 SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F)
+
+static u64 timeout_ticks;
+
+void answer_set_timeout(u64 ticks)
+{
+	__atomic_store_n(&timeout_ticks, ticks, __ATOMIC_RELAXED);
+}
+
+static struct sv_answer *answer_of(const struct vcpu *v)
+{
+	return (struct sv_answer *)(region_base() + SV_ANSWERS_OFFSET) + v->index;
+}
+
+/* Mode bits as they are now: an answer does not change the exception level. */
+static u64 settable_pstate(const struct vcpu *v, u64 value)
+{
+	return (v->frame.pstate & ~PSTATE_SETTABLE) | (value & PSTATE_SETTABLE);
+}
+
+static void set_system_register(u32 number, u64 value)
+{
+	switch (number) {
+	case REGISTER_SP_EL0:
+		write_sysreg(sp_el0, value);
+		break;
+	case REGISTER_SP_EL1:
+		write_sysreg(sp_el1, value);
+		break;
+	case REGISTER_TTBR0:
+		write_sysreg(ttbr0_el1, value);
+		break;
+	case REGISTER_TTBR1:
+		write_sysreg(ttbr1_el1, value);
+		break;
+	case REGISTER_TCR:
+		write_sysreg(tcr_el1, value);
+		break;
+	case REGISTER_VBAR:
+		write_sysreg(vbar_el1, value);
+		break;
+	}
+}
+
+static void set_register(struct vcpu *v, u32 number, u64 value)
+{
+	if (number < 31)
+		v->frame.x[number] = value;
+	else if (number == REGISTER_PC)
+		v->frame.pc = value;
+	else if (number == REGISTER_PSTATE)
+		v->frame.pstate = settable_pstate(v, value);
+	else
+		set_system_register(number, value);
+}
+
+static void carry_out(struct vcpu *v, const struct sv_answer *answer)
+{
+	for (u32 i = 0; i <= REGISTER_VBAR; i++)
+		if (answer->set_mask & 1UL << i)
+			set_register(v, i, answer->registers[i]);
+	if (answer->stepping)
+		__atomic_store_n(&v->wanted_stepping, answer->stepping, __ATOMIC_RELEASE);
+}
+
+u32 answer_wait(struct vcpu *v, u64 sequence)
+{
+	struct sv_answer *answer = answer_of(v);
+	u64 start = read_sysreg(cntpct_el0);
+	u64 limit = __atomic_load_n(&timeout_ticks, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&answer->sequence, __ATOMIC_ACQUIRE) != sequence + 1) {
+		if (!host_wait(v) || read_sysreg(cntpct_el0) - start > limit) {
+			v->status->unanswered++;
+			return SV_ANSWER_ACTION_CONTINUE;
+		}
+	}
+	carry_out(v, answer);
+	return answer->action;
+}

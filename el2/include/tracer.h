@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tracers: step a vCPU instruction after instruction and record each one.
+ *
+ * A tracer belongs to what it traces, not to a vCPU: when the guest takes an interrupt or calls a function
+ * that the user asked to step over, the tracer steps aside and lets the guest run freely until the same
+ * context (program counter and kernel stack) comes back, on whichever vCPU that is.
+ *
+ *   OFF --start--> STEPPING --interrupt, STEP_OVER--> AWAY --context is back--> STEPPING
+ *    ^                |
+ *    +--until, stop---+
+ */
+#ifndef SV_TRACER_H
+#define SV_TRACER_H
+
+#include "slot.h"
+#include "types.h"
+#include "vcpu.h"
+
+/* From CONFIGURE_STEP: how tracers that start from now on step, and until when. */
+struct tracer_config {
+	u32 options; /* SV_STEP_OPTION_* */
+	u32 until;   /* SV_UNTIL_* */
+	u64 until_address;
+	u64 limit; /* instructions, 0 for no limit */
+	u64 task_offset; /* TASK: of the name behind SP_EL0 */
+	u64 task_name[2];
+};
+
+void tracer_configure(const struct tracer_config *config);
+
+/* Starts or stops stepping this vCPU; both may be repeated. */
+void tracer_start(struct vcpu *v);
+void tracer_stop(struct vcpu *v);
+
+/* A hit of a slot with an action; before the displaced instruction runs. */
+void tracer_hit(struct vcpu *v, const struct slot *slot);
+
+/* A private slot was hit, where an AWAY tracer waits for its context; true if it came back. */
+bool tracer_private_hit(struct vcpu *v, u32 index);
+
+/* Before entering the guest: goes on stepping, or delivers an interrupt first. */
+void tracer_continue(struct vcpu *v);
+
+/* One instruction is behind the guest; SV_OUTCOME_*. */
+void tracer_stepped(struct vcpu *v, u32 outcome);
+
+static inline bool is_private_slot(u32 index)
+{
+	return index >= SV_MAX_SLOTS - SV_PRIVATE_SLOTS;
+}
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tracer.h"
+
+#include "arch_gen.h"
+#include "branch.h"
+#include "event.h"
+#include "inject.h"
+#include "memory.h"
+#include "monitor.h"
+#include "shadow.h"
+#include "step.h"
+#include "sysreg.h"
+#include "translate.h"
+#include "vgic.h"
+
+#define MODE_EL0 0UL
+
+enum tracer_state { TRACER_OFF = 0, TRACER_STEPPING, TRACER_AWAY };
+
+struct tracer {
+	u32 state; /* enum tracer_state */
+	struct tracer_config config;
+	u64 until_sp;
+	u64 stepped;
+	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
+	u64 away_sp;
+	bool quiet; /* steps without records until that context is back */
+	bool progress; /* an instruction has run since the last interrupt was delivered */
+};
+
+static struct tracer tracers[SV_MAX_VCPUS];
+static struct tracer_config config;
+static bool started_once;
+static u32 away_count;
+
+void tracer_configure(const struct tracer_config *wanted)
+{
+	config = *wanted;
+	started_once = false;
+}
+
+static bool change_state(struct tracer *tracer, u32 from, u32 to)
+{
+	return __atomic_compare_exchange_n(&tracer->state, &from, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+static bool at_el0(const struct vcpu *v)
+{
+	return FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0;
+}
+
+static bool wants_record(const struct vcpu *v, const struct tracer *tracer)
+{
+	if (tracer->quiet || (tracer->config.options & SV_STEP_OPTION_SILENT))
+		return false;
+	return !at_el0(v) || (tracer->config.options & SV_STEP_OPTION_EL0);
+}
+
+static void record(struct vcpu *v, u32 outcome, u64 address, u32 word)
+{
+	if (v->tracer && wants_record(v, v->tracer))
+		event_single_step(v, outcome, address, word);
+}
+
+static void record_here(struct vcpu *v, u32 outcome)
+{
+	record(v, outcome, v->frame.pc, 0);
+}
+
+void tracer_start(struct vcpu *v)
+{
+	for (u32 i = 0; i < SV_MAX_VCPUS && !v->tracer; i++) {
+		struct tracer *tracer = &tracers[i];
+
+		if (!change_state(tracer, TRACER_OFF, TRACER_STEPPING))
+			continue;
+		tracer->config = config;
+		tracer->stepped = 0;
+		tracer->quiet = false;
+		tracer->progress = true;
+		tracer->until_sp = read_sysreg(sp_el1);
+		if (config.until == SV_UNTIL_RETURN)
+			tracer->config.until_address = v->frame.x[30];
+		v->tracer = tracer;
+		record_here(v, SV_OUTCOME_STARTED);
+	}
+}
+
+void tracer_stop(struct vcpu *v)
+{
+	struct tracer *tracer = v->tracer;
+
+	if (!tracer)
+		return;
+	record_here(v, SV_OUTCOME_STOPPED);
+	v->tracer = NULL;
+	__atomic_store_n(&tracer->state, TRACER_OFF, __ATOMIC_RELEASE);
+	step_trace_end(v);
+}
+
+static u32 private_slot(const struct tracer *tracer)
+{
+	return (u32)(SV_MAX_SLOTS - SV_PRIVATE_SLOTS + (u64)(tracer - tracers));
+}
+
+/* An SMC where the context continues, so that any vCPU that gets there comes to EL2. */
+static bool plant_return(struct tracer *tracer, u64 pc)
+{
+	struct sv_probe_descriptor probe = { .va = pc, .slot = private_slot(tracer) };
+	ipa_t address;
+	u32 failed, status;
+
+	if (!read_guest_instruction(pc, &probe.word, &address))
+		return false;
+	probe.ipa = address.raw;
+	probe.plan = branch_plan(probe.word);
+	status = shadow_arm(&probe, 1, &failed);
+	/* A probe of the user's there does as well. */
+	return status == SV_STATUS_OK || status == SV_STATUS_ALREADY_ARMED;
+}
+
+static void remove_return(const struct tracer *tracer)
+{
+	struct sv_probe_descriptor probe = { .slot = private_slot(tracer) };
+	u32 failed;
+
+	shadow_disarm(&probe, 1, &failed);
+}
+
+/* Lets the guest run freely until it is back at `pc` with this stack. */
+static bool go_away(struct vcpu *v, u64 pc)
+{
+	struct tracer *tracer = v->tracer;
+
+	if (at_el0(v) || !plant_return(tracer, pc))
+		return false;
+	tracer->away_pc = pc;
+	tracer->away_sp = read_sysreg(sp_el1);
+	__atomic_fetch_add(&away_count, 1, __ATOMIC_RELAXED);
+	v->tracer = NULL;
+	step_trace_end(v);
+	__atomic_store_n(&tracer->state, TRACER_AWAY, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* Steps on without records until the guest is back: where no SMC can be planted. */
+static void go_quiet(struct vcpu *v)
+{
+	v->tracer->quiet = true;
+	v->tracer->away_pc = v->frame.pc;
+	v->tracer->away_sp = read_sysreg(sp_el1);
+}
+
+static bool is_back(const struct vcpu *v, const struct tracer *tracer)
+{
+	return v->frame.pc == tracer->away_pc && read_sysreg(sp_el1) == tracer->away_sp;
+}
+
+static void come_back(struct vcpu *v, struct tracer *tracer)
+{
+	__atomic_fetch_sub(&away_count, 1, __ATOMIC_RELAXED);
+	remove_return(tracer);
+	tracer->progress = false;
+	v->tracer = tracer;
+	record_here(v, SV_OUTCOME_RESUMED);
+}
+
+static bool resume_here(struct vcpu *v)
+{
+	if (!__atomic_load_n(&away_count, __ATOMIC_RELAXED) || v->tracer)
+		return false;
+	for (u32 i = 0; i < SV_MAX_VCPUS; i++) {
+		struct tracer *tracer = &tracers[i];
+
+		if (__atomic_load_n(&tracer->state, __ATOMIC_ACQUIRE) != TRACER_AWAY ||
+		    !is_back(v, tracer))
+			continue;
+		if (change_state(tracer, TRACER_AWAY, TRACER_STEPPING)) {
+			come_back(v, tracer);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool tracer_private_hit(struct vcpu *v, u32 index)
+{
+	(void)index;
+	return resume_here(v);
+}
+
+/* The name of the task that runs: `task_offset` bytes behind SP_EL0, as Linux keeps `current`. */
+static bool is_wanted_task(void)
+{
+	u64 name[2] = { 0, 0 };
+	ipa_t address;
+
+	if (!(config.options & SV_STEP_OPTION_TASK))
+		return true;
+	if (!translate_guest(read_sysreg(sp_el0) + config.task_offset, &address) ||
+	    (address.raw & PAGE_MASK) > PAGE_SIZE - sizeof(name) ||
+	    !guest_ram_holds(address.raw, sizeof(name)))
+		return false;
+	memcpy(name, pa_to_pointer(ipa_identity(address)), sizeof(name));
+	return name[0] == config.task_name[0] && name[1] == config.task_name[1];
+}
+
+static void start_on_hit(struct vcpu *v)
+{
+	if (v->tracer || !is_wanted_task())
+		return;
+	if ((config.options & SV_STEP_OPTION_ONCE) &&
+	    __atomic_exchange_n(&started_once, true, __ATOMIC_RELAXED))
+		return;
+	tracer_start(v);
+}
+
+void tracer_hit(struct vcpu *v, const struct slot *slot)
+{
+	resume_here(v);
+	switch (slot->action) {
+	case SV_ACTION_STEP_START:
+		start_on_hit(v);
+		break;
+	case SV_ACTION_STEP_STOP:
+		tracer_stop(v);
+		break;
+	case SV_ACTION_STEP_OVER:
+		if (v->tracer && !v->tracer->quiet)
+			go_away(v, v->frame.x[30]);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool is_finished(const struct vcpu *v, const struct tracer *tracer)
+{
+	const struct tracer_config *c = &tracer->config;
+
+	if (c->limit && tracer->stepped >= c->limit)
+		return true;
+	if (c->until == SV_UNTIL_NEVER || v->frame.pc != c->until_address)
+		return false;
+	return c->until == SV_UNTIL_ADDRESS || read_sysreg(sp_el1) == tracer->until_sp;
+}
+
+void tracer_stepped(struct vcpu *v, u32 outcome)
+{
+	struct tracer *tracer = v->tracer;
+
+	tracer->progress = true;
+	v->status->trace_steps++;
+	if (tracer->quiet && is_back(v, tracer)) {
+		tracer->quiet = false;
+		tracer->progress = false;
+		outcome = SV_OUTCOME_RESUMED;
+	}
+	if (!tracer->quiet)
+		tracer->stepped++;
+	record(v, outcome, v->step.pc, v->step.word);
+	if (v->tracer && !tracer->quiet && is_finished(v, tracer))
+		tracer_stop(v);
+}
+
+/* Delivers a pending interrupt between two instructions; true if the tracer stepped aside for it. */
+static bool take_interrupt(struct vcpu *v)
+{
+	struct tracer *tracer = v->tracer;
+	u64 kind = vgic_deliverable(v);
+
+	/* At least one instruction between two interrupts, or a storm would never let the guest on. */
+	if (!kind || !tracer->progress)
+		return false;
+	tracer->progress = false;
+	if (!tracer->quiet && !(tracer->config.options & SV_STEP_OPTION_INTERRUPTS)) {
+		if (go_away(v, v->frame.pc))
+			return true;
+		go_quiet(v);
+	}
+	if (kind == INJECT_SERROR)
+		v->step.virtual_serror = 0;
+	inject_interrupt(v, kind);
+	record_here(v, SV_OUTCOME_INTERRUPT);
+	return false;
+}
+
+static void take_up_wanted(struct vcpu *v)
+{
+	u32 wanted = __atomic_exchange_n(&v->wanted_stepping, SV_ANSWER_STEPPING_AS_IS,
+					 __ATOMIC_ACQ_REL);
+
+	if (wanted == SV_ANSWER_STEPPING_ON)
+		tracer_start(v);
+	else if (wanted == SV_ANSWER_STEPPING_OFF)
+		tracer_stop(v);
+}
+
+void tracer_continue(struct vcpu *v)
+{
+	/* In the middle of a step: an exit that has nothing to do with it. */
+	if (v->step.mode != STEP_NONE && v->step.going)
+		return;
+	take_up_wanted(v);
+	if (!v->tracer || take_interrupt(v))
+		return;
+	if (step_guest_step_due(v))
+		record_here(v, SV_OUTCOME_EXCEPTION);
+	if (v->tracer)
+		step_trace(v);
+}
