@@ -22,13 +22,13 @@ bool event_enabled(const struct vcpu *v, u32 event)
 
 void event_take_up(struct vcpu *v)
 {
-	u32 events = __atomic_load_n(&v->events, __ATOMIC_ACQUIRE);
+	bool wanted = debug_routing_wanted(v);
 
-	/* While stepping the traps are on anyway, and its end sets them by the wanted events. */
-	if (v->taken_up_events == events || v->step.mode != STEP_NONE)
+	/* While stepping they are routed anyway, and its end goes by what is wanted. */
+	if (v->debug_routed == wanted || v->step.mode != STEP_NONE)
 		return;
-	v->taken_up_events = events;
 	write_sysreg(mdcr_el2, mdcr_value(v));
+	__atomic_store_n(&v->debug_routed, wanted, __ATOMIC_RELEASE);
 }
 
 static bool waits_for_answer(const struct vcpu *v, u32 event)

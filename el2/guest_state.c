@@ -2,6 +2,7 @@
 #include "guest_state.h"
 
 #include "arch_gen.h"
+#include "brk.h"
 #include "event.h"
 #include "monitor.h"
 #include "sysreg.h"
@@ -87,12 +88,15 @@ u64 mdcr_value_stepping(void)
 	return mdcr_value_base() | MDCR_EL2_TDE | MDCR_EL2_TDA | MDCR_EL2_TDOSA | MDCR_EL2_TDRA;
 }
 
+bool debug_routing_wanted(const struct vcpu *v)
+{
+	return brk_wanted() || event_enabled(v, SV_EVENT_SOFTWARE_BREAKPOINT) ||
+	       event_enabled(v, SV_EVENT_HARDWARE_BREAKPOINT);
+}
+
 u64 mdcr_value(const struct vcpu *v)
 {
-	bool wanted = event_enabled(v, SV_EVENT_SOFTWARE_BREAKPOINT) ||
-		      event_enabled(v, SV_EVENT_HARDWARE_BREAKPOINT);
-
-	return wanted ? mdcr_value_stepping() : mdcr_value_base();
+	return debug_routing_wanted(v) ? mdcr_value_stepping() : mdcr_value_base();
 }
 
 static void enable_vectors(void)
@@ -142,6 +146,7 @@ void guest_state_init(struct vcpu *v)
 	write_sysreg(tpidr_el2, v);
 	write_sysreg(hcr_el2, hcr_value());
 	write_sysreg(mdcr_el2, mdcr_value(v));
+	v->debug_routed = debug_routing_wanted(v);
 	write_sysreg(hstr_el2, 0);
 	write_sysreg(vpidr_el2, read_sysreg(midr_el1));
 	write_sysreg(vmpidr_el2, v->mpidr);

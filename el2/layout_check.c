@@ -336,5 +336,7 @@ _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, word) == SV_PROBE_
                "probe_descriptor.word");
 _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, plan) == SV_PROBE_DESCRIPTOR_PLAN_OFFSET,
                "probe_descriptor.plan");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, trap) == SV_PROBE_DESCRIPTOR_TRAP_OFFSET,
+               "probe_descriptor.trap");
 _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, action) == SV_PROBE_DESCRIPTOR_ACTION_OFFSET,
                "probe_descriptor.action");

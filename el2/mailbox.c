@@ -2,9 +2,11 @@
 #include "mailbox.h"
 
 #include "answer.h"
+#include "brk.h"
 #include "event.h"
 #include "lock.h"
 #include "monitor.h"
+#include "own_step.h"
 #include "shadow.h"
 #include "sysreg.h"
 #include "tracer.h"
@@ -30,6 +32,11 @@ static u32 command_arm(struct vcpu *v)
 	(void)v;
 	if (control()->count > MAX_PROBES)
 		return SV_STATUS_BAD_ARGUMENT;
+	for (u32 i = 0; i < control()->count; i++)
+		if (is_private_slot(bulk_argument()[i].slot))
+			return SV_STATUS_BAD_SLOT;
+	if (!brk_ready(bulk_argument(), control()->count))
+		return SV_STATUS_NOT_READY;
 	return shadow_arm(bulk_argument(), control()->count, &control()->failed_index);
 }
 
@@ -137,6 +144,15 @@ static u32 command_configure_step(struct vcpu *v)
 	return SV_STATUS_OK;
 }
 
+/* argument: what the routine computes from. results: its value stepped and run freely, and the trail. */
+static u32 command_step_monitor(struct vcpu *v)
+{
+	(void)v;
+	control()->results[0] = own_step_run(control()->arguments[0], &control()->results[2], 50,
+					     &control()->results[1]);
+	return SV_STATUS_OK;
+}
+
 /* For the test of the panic path: a read of an address that EL2 does not map. */
 static u32 command_crash(struct vcpu *v)
 {
@@ -158,6 +174,7 @@ static const command_handler handlers[] = {
 	[SV_COMMAND_SET_EVENTS] = command_set_events,
 	[SV_COMMAND_SET_STEPPING] = command_set_stepping,
 	[SV_COMMAND_CONFIGURE_STEP] = command_configure_step,
+	[SV_COMMAND_STEP_MONITOR] = command_step_monitor,
 };
 
 static u32 carry_out(struct vcpu *v, u32 opcode)

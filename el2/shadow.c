@@ -61,7 +61,7 @@ static void plant(struct shadow *shadow)
 
 	memcpy(page, pa_to_pointer(ipa_identity(shadow->page)), PAGE_SIZE);
 	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
-		*(u32 *)(page + (slot_at(i)->address.raw & PAGE_MASK)) = smc_instruction(i);
+		*(u32 *)(page + (slot_at(i)->address.raw & PAGE_MASK)) = planted_instruction(i);
 	sync_instructions((u64)page, PAGE_SIZE);
 }
 
@@ -199,6 +199,7 @@ static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *prob
 	slot->address = ipa(probe->ipa);
 	slot->word = probe->word;
 	slot->plan = probe->plan;
+	slot->trap = probe->trap;
 	slot->action = probe->action;
 	slot->next = shadow->first_slot;
 	shadow->first_slot = probe->slot;

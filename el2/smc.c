@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SMCs of the guest: probe hits, and calls to the firmware. */
+/* SMC, BRK and HVC of the guest: probe hits, and what the guest itself means by them. */
 #include "arch_gen.h"
 #include "event.h"
 #include "monitor.h"
@@ -32,37 +32,60 @@ static enum trap_result hit(struct vcpu *v, u32 index)
 }
 
 /*
- * Not at the address where its slot's probe is armed. Either an SMC of the guest's own; or a planted one: reached
- * through another mapping of the page, or fetched right before the probe was disarmed.
+ * Not at the address where its slot's probe is armed. Either an instruction of the guest's own; or a planted one:
+ * reached through another mapping of the page, or fetched right before the probe was disarmed.
  */
-static enum trap_result look_closer(struct vcpu *v, u32 immediate, u64 esr)
+static bool is_guests_own(u32 word, ipa_t address, u32 immediate)
+{
+	const struct slot *slot = slot_at(immediate);
+
+	if (slot_armed(slot) && slot->address.raw == address.raw)
+		return false;
+	return is_smc(word) || is_brk(word);
+}
+
+enum whose { GUESTS_OWN, PLANTED, STALE };
+
+static enum whose find_owner(const struct vcpu *v, u32 immediate)
 {
 	const struct slot *slot = slot_at(immediate);
 	ipa_t address;
 	u32 word;
 
+	/* In the other views every trap is the guest's own. */
+	if (!immediate || v->view != SV_VIEW_PROBED)
+		return GUESTS_OWN;
+	if (slot_armed(slot) && slot->va == v->frame.pc)
+		return PLANTED;
 	if (!read_guest_instruction(v->frame.pc, &word, &address))
-		return TRAP_RETRY;
-	if (is_smc(word))
-		return psci_call(v, esr);
-	if (slot_armed(slot) && slot->address.raw == address.raw)
+		return STALE;
+	if (is_guests_own(word, address, immediate))
+		return GUESTS_OWN;
+	return slot_armed(slot) && slot->address.raw == address.raw ? PLANTED : STALE;
+}
+
+static enum trap_result trap_planted(struct vcpu *v, u64 esr, trap_handler guests_own)
+{
+	u32 immediate = (u32)(esr & ISS_CALL_IMM16_MASK);
+
+	switch (find_owner(v, immediate)) {
+	case PLANTED:
 		return hit(v, immediate);
-	return TRAP_RETRY;
+	case GUESTS_OWN:
+		return guests_own(v, esr);
+	default:
+		return TRAP_RETRY;
+	}
 }
 
 enum trap_result trap_smc(struct vcpu *v, u64 esr)
 {
-	u32 immediate = (u32)(esr & ISS_CALL_IMM16_MASK);
-	const struct slot *slot = slot_at(immediate);
+	return trap_planted(v, esr, psci_call);
+}
 
-	if (!immediate)
-		return psci_call(v, esr);
-	/* In the other views every SMC is the guest's own. */
-	if (v->view != SV_VIEW_PROBED)
-		return psci_call(v, esr);
-	if (slot_armed(slot) && slot->va == v->frame.pc)
-		return hit(v, immediate);
-	return look_closer(v, immediate, esr);
+enum trap_result trap_brk(struct vcpu *v, u64 esr)
+{
+	return trap_planted(v, esr, trap_guest_brk);
 }
 
 /* Nobody listens: UNDEF, as on a machine without EL2. HVC's preferred return is past it. */

@@ -318,9 +318,26 @@ static bool retry_as_region(struct vcpu *v, u64 esr)
 	return step->region;
 }
 
+/*
+ * Debug exceptions are routed to EL2 for BRK probes, and the guest steps user code itself. Its ERET could not
+ * start that step, as debug exceptions were enabled at EL1 already (pseudocode DebugExceptionReturnSS): nothing has
+ * executed, and SPSR_EL1 still says what the guest wanted.
+ */
+static enum trap_result step_of_guest(struct vcpu *v, u64 esr)
+{
+	if (!(esr & ISS_STEP_ISV) && (read_sysreg(spsr_el1) & SPSR_ELx_SS) &&
+	    read_sysreg(elr_el1) == v->frame.pc) {
+		v->frame.pstate |= SPSR_ELx_SS;
+		return TRAP_RETRY;
+	}
+	return trap_guest_debug(v, esr);
+}
+
 enum trap_result trap_step(struct vcpu *v, u64 esr)
 {
-	if (v->step.mode != STEP_NONE && !retry_as_region(v, esr))
+	if (v->step.mode == STEP_NONE)
+		return step_of_guest(v, esr);
+	if (!retry_as_region(v, esr))
 		step_instruction_done(v, SV_OUTCOME_STEPPED);
 	return TRAP_RETRY;
 }
@@ -353,7 +370,7 @@ enum trap_result trap_breakpoint(struct vcpu *v, u64 esr)
 	return report_or_reflect(v, SV_EVENT_HARDWARE_BREAKPOINT, esr);
 }
 
-enum trap_result trap_brk(struct vcpu *v, u64 esr)
+enum trap_result trap_guest_brk(struct vcpu *v, u64 esr)
 {
 	return report_or_reflect(v, SV_EVENT_SOFTWARE_BREAKPOINT, esr);
 }

@@ -114,7 +114,7 @@ static bool plant_return(struct tracer *tracer, u64 pc)
 	if (!read_guest_instruction(pc, &probe.word, &address))
 		return false;
 	probe.ipa = address.raw;
-	probe.plan = branch_plan(probe.word);
+	probe.plan = (u16)branch_plan(probe.word);
 	status = shadow_arm(&probe, 1, &failed);
 	/* A probe of the user's there does as well. */
 	return status == SV_STATUS_OK || status == SV_STATUS_ALREADY_ARMED;

@@ -5,6 +5,7 @@
  * All 16 are real: the four from a lower EL in AArch64 state lead to a handler in C, AArch32 user code of the
  * guest takes the same handlers, and the eight from EL2 itself report and stop.
  */
+#include "arch_gen.h"
 #include "asm_offsets.h"
 
 /* One vector of 32 instructions at most; the assembler stops the build on a longer one. */
@@ -61,6 +62,20 @@
 	end_vector \label
 	.endm
 
+/* A synchronous one may be the software step of the monitor itself, which goes on. */
+	.macro	from_el2_sync label
+	vector	\label
+	sub	sp, sp, #FRAME_SIZE
+	stp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
+	mrs	x0, esr_el2
+	ubfx	x0, x0, #ESR_ELx_EC_SHIFT, #ESR_ELx_EC_WIDTH
+	cmp	x0, #EC_STEP_SAME
+	b.eq	own_step_entry
+	mov	x0, #0x200
+	b	panic_entry
+	end_vector \label
+	.endm
+
 	.text
 	.balign	2048
 	.global	vectors
@@ -69,7 +84,7 @@ vectors:
 	from_el2 el2_sp0_irq, 0x080
 	from_el2 el2_sp0_fiq, 0x100
 	from_el2 el2_sp0_serror, 0x180
-	from_el2 el2_spx_sync, 0x200
+	from_el2_sync el2_spx_sync
 	from_el2 el2_spx_irq, 0x280
 	from_el2 el2_spx_fiq, 0x300
 	from_el2 el2_spx_serror, 0x380
@@ -82,6 +97,67 @@ vectors:
 	from_guest guest32_fiq, trap_fiq
 	from_guest guest32_serror, trap_serror
 	.balign	0x80
+
+/*
+ * EL2 stepped one of its own instructions. In: sp struct frame with x0 and x1 saved. Calls
+ * own_step(struct frame *), which may change PC and PSTATE there, and goes on.
+ */
+own_step_entry:
+	stp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
+	stp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
+	stp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
+	stp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
+	stp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
+	stp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
+	stp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
+	stp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
+	stp	x18, x30, [sp, #(FRAME_X + 16 * 9)]
+	mrs	x1, elr_el2
+	mrs	x2, spsr_el2
+	stp	x1, x2, [sp, #FRAME_PC]
+	mov	x0, sp
+	bl	own_step
+	ldp	x1, x2, [sp, #FRAME_PC]
+	msr	elr_el2, x1
+	msr	spsr_el2, x2
+	ldp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
+	ldp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
+	ldp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
+	ldp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
+	ldp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
+	ldp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
+	ldp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
+	ldp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
+	ldp	x18, x30, [sp, #(FRAME_X + 16 * 9)]
+	ldp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
+	add	sp, sp, #FRAME_SIZE
+	eret
+	dsb	nsh
+	isb
+
+/*
+ * In: x0 argument, x1 routine(u64) at EL2, x2 PSTATE to run it with. Enters it by an exception
+ * return, which is what starts the software step, and comes back when it returns. Out: x0 its result.
+ */
+	.global	own_step_call
+own_step_call:
+	stp	x29, x30, [sp, #-32]!
+	mrs	x3, elr_el2
+	mrs	x4, spsr_el2
+	stp	x3, x4, [sp, #16]
+	msr	elr_el2, x1
+	msr	spsr_el2, x2
+	adr	x30, own_step_return
+	eret
+	dsb	nsh
+	isb
+	.global	own_step_return
+own_step_return:
+	ldp	x3, x4, [sp, #16]
+	msr	elr_el2, x3
+	msr	spsr_el2, x4
+	ldp	x29, x30, [sp], #32
+	ret
 
 /* In: x0 vector offset, sp struct frame with x0 and x1 saved. Does not return. */
 panic_entry:

@@ -14,6 +14,9 @@ u64 mdcr_value(const struct vcpu *v);
 u64 hcr_value_stepping(void);
 u64 mdcr_value_stepping(void);
 
+/* Whether debug exceptions of this vCPU come to EL2 even while it does not step. */
+bool debug_routing_wanted(const struct vcpu *v);
+
 /* Sets all of them on this core. */
 void guest_state_init(struct vcpu *v);
 

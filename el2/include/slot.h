@@ -11,7 +11,8 @@ struct slot {
 	u64 va;	  /* where the guest executes it */
 	ipa_t address; /* where it lies */
 	u32 word; /* the displaced instruction */
-	u32 plan; /* SV_PLAN_* */
+	u16 plan; /* SV_PLAN_* */
+	u16 trap; /* SV_TRAP_* */
 	u32 action; /* SV_ACTION_* */
 	u32 armed;
 	u32 next; /* next slot of the same page, 0 ends the list */
@@ -40,9 +41,17 @@ static inline void slot_set_armed(struct slot *slot, u32 armed)
 #define SMC_BASE 0xd4000003U
 #define SMC_MASK 0xffe0001fU
 
-static inline u32 smc_instruction(u32 immediate)
+#define BRK_BASE 0xd4200000U
+
+/* What stands in the shadow at the address of slot `index`. */
+static inline u32 planted_instruction(u32 index)
 {
-	return SMC_BASE | immediate << 5;
+	return (slot_at(index)->trap == SV_TRAP_BRK ? BRK_BASE : SMC_BASE) | index << 5;
+}
+
+static inline bool is_brk(u32 word)
+{
+	return (word & SMC_MASK) == BRK_BASE;
 }
 
 static inline bool is_smc(u32 word)

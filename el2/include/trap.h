@@ -26,6 +26,7 @@ enum trap_result trap_step(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_debug(struct vcpu *v, u64 esr);
 enum trap_result trap_breakpoint(struct vcpu *v, u64 esr);
 enum trap_result trap_brk(struct vcpu *v, u64 esr);
+enum trap_result trap_guest_brk(struct vcpu *v, u64 esr);
 
 /* From the vectors. */
 void trap_sync(struct vcpu *v);

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xfc22baf4dcf3f7c5)
+#define SV_ABI_HASH REG_UL(0xd536506942c64bd1)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -89,6 +89,7 @@
 #define SV_COMMAND_SET_EVENTS REG_U(9)
 #define SV_COMMAND_SET_STEPPING REG_U(10)
 #define SV_COMMAND_CONFIGURE_STEP REG_U(11)
+#define SV_COMMAND_STEP_MONITOR REG_U(12)
 
 /* mailbox result codes */
 #define SV_STATUS_OK REG_U(0)
@@ -100,6 +101,7 @@
 #define SV_STATUS_NO_MEMORY REG_U(6)
 #define SV_STATUS_NOT_ARMED REG_U(7)
 #define SV_STATUS_ALREADY_ARMED REG_U(8)
+#define SV_STATUS_NOT_READY REG_U(9)
 
 /* how the displaced instruction runs, and where it may lead (probe_descriptor.plan) */
 #define SV_PLAN_STEP_LINEAR REG_U(1)
@@ -120,6 +122,10 @@
 #define SV_ACTION_STEP_START REG_U(1)
 #define SV_ACTION_STEP_STOP REG_U(2)
 #define SV_ACTION_STEP_OVER REG_U(3)
+
+/* what is planted (probe_descriptor.trap) */
+#define SV_TRAP_SMC REG_U(0)
+#define SV_TRAP_BRK REG_U(1)
 
 /* monitor events: record_event.event, and as bits 1 << value in SET_EVENTS */
 #define SV_EVENT_SINGLESTEP REG_U(0)
@@ -347,6 +353,7 @@
 #define SV_PROBE_DESCRIPTOR_SLOT_OFFSET REG_UL(0x10)
 #define SV_PROBE_DESCRIPTOR_WORD_OFFSET REG_UL(0x14)
 #define SV_PROBE_DESCRIPTOR_PLAN_OFFSET REG_UL(0x18)
+#define SV_PROBE_DESCRIPTOR_TRAP_OFFSET REG_UL(0x1a)
 #define SV_PROBE_DESCRIPTOR_ACTION_OFFSET REG_UL(0x1c)
 
 #ifndef __ASSEMBLER__
@@ -527,7 +534,8 @@ struct sv_probe_descriptor {
 	u64 va; /* its guest virtual address */
 	u32 slot; /* 1 to MAX_SLOTS-1 */
 	u32 word; /* the instruction expected there */
-	u32 plan; /* enum plan */
+	u16 plan; /* enum plan */
+	u16 trap; /* enum trap */
 	u32 action; /* enum action */
 };
 

@@ -53,12 +53,13 @@ __all__ = (
     "State",
     "Status",
     "StepOption",
+    "Trap",
     "Until",
     "VCPU_STATUS",
     "View",
 )
 
-ABI_HASH: Final = 0xfc22baf4dcf3f7c5
+ABI_HASH: Final = 0xd536506942c64bd1
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -153,6 +154,7 @@ class Command(IntEnum):
     SET_EVENTS = 9
     SET_STEPPING = 10
     CONFIGURE_STEP = 11
+    STEP_MONITOR = 12
 
 
 class Status(IntEnum):
@@ -167,6 +169,7 @@ class Status(IntEnum):
     NO_MEMORY = 6
     NOT_ARMED = 7
     ALREADY_ARMED = 8
+    NOT_READY = 9
 
 
 class Plan(IntEnum):
@@ -196,6 +199,13 @@ class Action(IntEnum):
     STEP_START = 1
     STEP_STOP = 2
     STEP_OVER = 3
+
+
+class Trap(IntEnum):
+    """what is planted (probe_descriptor.trap)"""
+
+    SMC = 0
+    BRK = 1
 
 
 class Event(IntEnum):
@@ -869,6 +879,7 @@ PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
             "slot",
             "word",
             "plan",
+            "trap",
             "action",
         ],
         "formats": [
@@ -876,7 +887,8 @@ PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
             "<u8",
             "<u4",
             "<u4",
-            "<u4",
+            "<u2",
+            "<u2",
             "<u4",
         ],
         "offsets": [
@@ -885,6 +897,7 @@ PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
             0x10,
             0x14,
             0x18,
+            0x1a,
             0x1c,
         ],
         "itemsize": 32,

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "brk.h"
+
+#include "monitor.h"
+
+/* Stays set: a vCPU may have fetched a BRK right before its probe was disarmed. */
+static bool wanted;
+
+bool brk_wanted(void)
+{
+	return __atomic_load_n(&wanted, __ATOMIC_ACQUIRE);
+}
+
+static bool all_have_taken_it_up(void)
+{
+	for (u64 i = 0; i < control()->vcpus; i++) {
+		const struct vcpu *v = vcpu_table[i];
+
+		if (__atomic_load_n(&v->power, __ATOMIC_ACQUIRE) == POWER_ON &&
+		    !__atomic_load_n(&v->debug_routed, __ATOMIC_ACQUIRE))
+			return false;
+	}
+	return true;
+}
+
+bool brk_ready(const struct sv_probe_descriptor *probes, u32 count)
+{
+	bool any = false;
+
+	for (u32 i = 0; i < count; i++)
+		any |= probes[i].trap == SV_TRAP_BRK;
+	if (any)
+		__atomic_store_n(&wanted, true, __ATOMIC_RELEASE);
+	return !any || all_have_taken_it_up();
+}
