@@ -8,8 +8,16 @@
 #include "sysreg.h"
 
 /* Positions in answer.registers after x0 to x30. */
-enum { REGISTER_PC = 31, REGISTER_PSTATE, REGISTER_SP_EL0, REGISTER_SP_EL1, REGISTER_TTBR0,
-       REGISTER_TTBR1, REGISTER_TCR, REGISTER_VBAR };
+enum {
+	REGISTER_PC = 31,
+	REGISTER_PSTATE,
+	REGISTER_SP_EL0,
+	REGISTER_SP_EL1,
+	REGISTER_TTBR0,
+	REGISTER_TTBR1,
+	REGISTER_TCR,
+	REGISTER_VBAR
+};
 
 /* What a guest's PSTATE may hold: flags, masks, EL1 or EL0 in AArch64 state; never SS, IL or EL2. */
 #define PSTATE_SETTABLE                                                                            \

@@ -17,7 +17,8 @@ static bool is_branch_immediate26(u32 word)
 
 static bool is_branch_immediate19(u32 word)
 {
-	return (word & 0xff000000) == 0x54000000 || (word & 0x7e000000) == 0x34000000; /* B.cond, CB(N)Z */
+	return (word & 0xff000000) == 0x54000000 ||
+	       (word & 0x7e000000) == 0x34000000; /* B.cond, CB(N)Z */
 }
 
 static bool is_branch_immediate14(u32 word)
@@ -56,7 +57,8 @@ static bool is_exception_generating(u32 word)
 
 u32 branch_plan(u32 word)
 {
-	if (is_branch_immediate26(word) || is_branch_immediate19(word) || is_branch_immediate14(word))
+	if (is_branch_immediate26(word) || is_branch_immediate19(word) ||
+	    is_branch_immediate14(word))
 		return SV_PLAN_STEP_BRANCH_IMMEDIATE;
 	if (is_branch_register(word))
 		return SV_PLAN_STEP_BRANCH_REGISTER;

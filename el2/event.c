@@ -96,7 +96,9 @@ void event_single_step(struct vcpu *v, u32 outcome, u64 address, u32 word)
 u32 event_report(struct vcpu *v, u32 event, u64 address, u64 esr)
 {
 	struct sv_record_event what = {
-		.instruction_address = address, .event = event, .esr = esr,
+		.instruction_address = address,
+		.event = event,
+		.esr = esr,
 		.outcome = SV_OUTCOME_STARTED,
 	};
 	ipa_t ignored;

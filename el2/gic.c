@@ -59,7 +59,8 @@ static void claim_interrupts(u64 redistributor)
 	u64 group = sgi + GICR_IGROUPR0;
 
 	mmio_write32(group, mmio_read32(group) | MONITOR_INTIDS);
-	mmio_write32(sgi + GICR_IPRIORITYR + 24, mmio_read32(sgi + GICR_IPRIORITYR + 24) & 0xff0000ff);
+	mmio_write32(sgi + GICR_IPRIORITYR + 24,
+		     mmio_read32(sgi + GICR_IPRIORITYR + 24) & 0xff0000ff);
 	mmio_write32(sgi + GICR_ICACTIVER0, MONITOR_INTIDS);
 	mmio_write32(sgi + GICR_ICPENDR0, MONITOR_INTIDS);
 	mmio_write32(sgi + GICR_ISENABLER0, MONITOR_INTIDS);
@@ -67,8 +68,8 @@ static void claim_interrupts(u64 redistributor)
 
 static void init_cpu_interface(void)
 {
-	write_sysreg(icc_sre_el2, ICC_SRE_EL2_SRE | ICC_SRE_EL2_DFB | ICC_SRE_EL2_DIB |
-					  ICC_SRE_EL2_Enable);
+	write_sysreg(icc_sre_el2,
+		     ICC_SRE_EL2_SRE | ICC_SRE_EL2_DFB | ICC_SRE_EL2_DIB | ICC_SRE_EL2_Enable);
 	isb();
 	write_sysreg(icc_pmr_el1, LOWEST_PRIORITY);
 	/* The end of an interrupt is two writes: we drop the priority, the guest deactivates. */
@@ -109,7 +110,8 @@ void gic_give_back(u32 intid)
 {
 	write_sysreg(icc_dir_el1, intid);
 	if (intid >= FIRST_SPI && intid < FIRST_SPECIAL)
-		mmio_write32(control()->gicd_base + GICD_ISPENDR + intid / 32 * 4, 1U << intid % 32);
+		mmio_write32(control()->gicd_base + GICD_ISPENDR + intid / 32 * 4,
+			     1U << intid % 32);
 }
 
 void gic_timer_start(u64 ticks)

@@ -40,12 +40,13 @@ u64 hcr_value(void)
 	u64 pfr1 = read_sysreg(id_aa64pfr1_el1);
 	u64 value = 0;
 
-	value |= HCR_EL2_VM;   /* Stage 2 is on. */
-	value |= HCR_EL2_SWIO; /* Set/way invalidation by the guest cleans, or it would lose our data. */
-	value |= HCR_EL2_FMO;  /* FIQs, */
-	value |= HCR_EL2_IMO;  /* IRQs */
-	value |= HCR_EL2_AMO;  /* and SErrors come to EL2, so that none derails a step. */
-	value |= HCR_EL2_RW;   /* EL1 is AArch64. */
+	value |= HCR_EL2_VM; /* Stage 2 is on. */
+	value |=
+		HCR_EL2_SWIO; /* Set/way invalidation by the guest cleans, or it would lose our data. */
+	value |= HCR_EL2_FMO; /* FIQs, */
+	value |= HCR_EL2_IMO; /* IRQs */
+	value |= HCR_EL2_AMO; /* and SErrors come to EL2, so that none derails a step. */
+	value |= HCR_EL2_RW;  /* EL1 is AArch64. */
 	if (!monitor_flag(SV_FLAG_SABOTAGE_TSC))
 		value |= HCR_EL2_TSC; /* SMCs are probes, or PSCI calls that start cores. */
 	if (has_pauth())

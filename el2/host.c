@@ -66,8 +66,9 @@ static u64 tick_period(const struct vcpu *v)
 
 	if (!is_lookout(v))
 		return period * OTHERS_DIVISOR;
-	return mailbox_idle_ticks() > control()->frequency / ACTIVE_FRACTION ? period * IDLE_DIVISOR :
-									       period;
+	return mailbox_idle_ticks() > control()->frequency / ACTIVE_FRACTION ?
+		       period * IDLE_DIVISOR :
+		       period;
 }
 
 void host_tick_start(struct vcpu *v)

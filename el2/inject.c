@@ -32,8 +32,7 @@ static u64 exception_pstate(u64 pstate)
 			      SPSR_ELx_PAN);
 
 	value |= MODE_EL1H | SPSR_ELx_D | SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F;
-	if (FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_PAN) &&
-	    !(sctlr & SCTLR_EL1_SPAN))
+	if (FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_PAN) && !(sctlr & SCTLR_EL1_SPAN))
 		value |= SPSR_ELx_PAN;
 	if (FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_SSBS) && (sctlr & SCTLR_EL1_DSSBS))
 		value |= SPSR_ELx_SSBS;
@@ -106,7 +105,8 @@ void inject_external_abort(struct vcpu *v, u64 esr)
 static u64 class_at_el1(const struct vcpu *v, u64 class)
 {
 	bool lower = FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0;
-	bool paired = class == EC_BREAKPOINT_LOWER || class == EC_WATCHPOINT_LOWER || class == EC_STEP_LOWER;
+	bool paired = class == EC_BREAKPOINT_LOWER || class == EC_WATCHPOINT_LOWER ||
+		      class == EC_STEP_LOWER;
 
 	return paired && !lower ? class + 1 : class;
 }

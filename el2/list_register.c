@@ -3,7 +3,7 @@
 
 #include "sysreg.h"
 
-#define ALL_LIST_REGISTERS(X) \
+#define ALL_LIST_REGISTERS(X)                                                                      \
 	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 u64 list_register_read(u32 n)

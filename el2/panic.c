@@ -9,7 +9,7 @@
 #define VECTOR_NAMES                                                                               \
 	{                                                                                          \
 		"synchronous, SP_EL0", "IRQ, SP_EL0", "FIQ, SP_EL0", "SError, SP_EL0",             \
-			"synchronous, SP_EL2", "IRQ, SP_EL2", "FIQ, SP_EL2", "SError, SP_EL2",     \
+		"synchronous, SP_EL2", "IRQ, SP_EL2", "FIQ, SP_EL2", "SError, SP_EL2",             \
 	}
 
 static void print_value(const char *name, u64 value)

@@ -131,7 +131,8 @@ void ring_put_changed(struct vcpu *v, u32 slot, u64 pc, u32 old, u32 new)
 {
 	struct sv_record_changed *changed;
 
-	changed = (struct sv_record_changed *)ring_reserve(v, SV_RECORD_PROBE_CHANGED, sizeof(*changed));
+	changed = (struct sv_record_changed *)ring_reserve(v, SV_RECORD_PROBE_CHANGED,
+							   sizeof(*changed));
 	if (!changed)
 		return;
 	changed->record.slot = (u16)slot;

@@ -14,7 +14,7 @@ struct shadow {
 	ipa_t page;
 	u32 first_slot; /* probes in this page, a list through struct slot.next */
 	u32 next;	/* batch list: shadow number plus one, 0 ends it */
-	u32 successor;	/* while a batch is made: number plus one of the shadow that replaces this one */
+	u32 successor; /* while a batch is made: number plus one of the shadow that replaces this one */
 };
 
 static struct shadow shadows[POOL_PAGES];

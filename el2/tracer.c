@@ -24,7 +24,7 @@ struct tracer {
 	u64 stepped;
 	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
 	u64 away_sp;
-	bool quiet; /* steps without records until that context is back */
+	bool quiet;    /* steps without records until that context is back */
 	bool progress; /* an instruction has run since the last interrupt was delivered */
 };
 

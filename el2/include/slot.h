@@ -8,12 +8,12 @@
 #include "types.h"
 
 struct slot {
-	u64 va;	  /* where the guest executes it */
+	u64 va;	       /* where the guest executes it */
 	ipa_t address; /* where it lies */
-	u32 word; /* the displaced instruction */
-	u16 plan; /* SV_PLAN_* */
-	u16 trap; /* SV_TRAP_* */
-	u32 action; /* SV_ACTION_* */
+	u32 word;      /* the displaced instruction */
+	u16 plan;      /* SV_PLAN_* */
+	u16 trap;      /* SV_TRAP_* */
+	u32 action;    /* SV_ACTION_* */
 	u32 armed;
 	u32 next; /* next slot of the same page, 0 ends the list */
 	u32 reserved0;

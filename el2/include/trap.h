@@ -7,10 +7,10 @@
 #include "vcpu.h"
 
 enum trap_result {
-	TRAP_RETRY,    /* The guest goes on where its PC says: runs it (again), or something else. */
-	TRAP_EMULATED, /* The monitor did it: the PC moves past it. */
+	TRAP_RETRY, /* The guest goes on where its PC says: runs it (again), or something else. */
+	TRAP_EMULATED,	/* The monitor did it: the PC moves past it. */
 	TRAP_UNDEFINED, /* The guest gets an Undefined exception. */
-	TRAP_INJECTED, /* The guest got another exception. */
+	TRAP_INJECTED,	/* The guest got another exception. */
 };
 
 typedef enum trap_result (*trap_handler)(struct vcpu *v, u64 esr);

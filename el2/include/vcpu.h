@@ -38,22 +38,22 @@ struct step {
 	enum step_mode mode;
 	u32 word; /* the instruction */
 	u64 pc;
-	u64 base;	      /* register operand of a branch to register, read before it runs */
-	u64 guest_mdscr;      /* what the guest believes MDSCR_EL1 holds */
-	bool guest_os_lock;   /* what the guest believes OSLSR_EL1.OSLK holds */
-	bool going;	      /* the instruction is about to run; clear once it is done */
-	bool displaced;	      /* it is the one under a probe */
-	bool guest_ss;	      /* what the guest's PSTATE.SS would be */
-	u64 virtual_serror;   /* HCR_EL2.VSE, held back like an interrupt */
-	bool masked;	      /* interrupts are held back by PSTATE, not by the virtual CPU interface */
-	u64 guest_masks;      /* PSTATE.A, I and F that the guest has then */
-	u32 plan;	      /* SV_PLAN_* of a displaced instruction */
-	bool region;	      /* runs natively, to breakpoints on every exit of an exclusive sequence */
-	u32 exits;	      /* breakpoints in use */
+	u64 base;	    /* register operand of a branch to register, read before it runs */
+	u64 guest_mdscr;    /* what the guest believes MDSCR_EL1 holds */
+	bool guest_os_lock; /* what the guest believes OSLSR_EL1.OSLK holds */
+	bool going;	    /* the instruction is about to run; clear once it is done */
+	bool displaced;	    /* it is the one under a probe */
+	bool guest_ss;	    /* what the guest's PSTATE.SS would be */
+	u64 virtual_serror; /* HCR_EL2.VSE, held back like an interrupt */
+	bool masked;	 /* interrupts are held back by PSTATE, not by the virtual CPU interface */
+	u64 guest_masks; /* PSTATE.A, I and F that the guest has then */
+	u32 plan;	 /* SV_PLAN_* of a displaced instruction */
+	bool region;	 /* runs natively, to breakpoints on every exit of an exclusive sequence */
+	u32 exits;	 /* breakpoints in use */
 	u64 exit[REGION_EXITS];
 	u64 guest_breakpoints[REGION_EXITS][2]; /* DBGBVR<n>_EL1 and DBGBCR<n>_EL1 of the guest */
-	u32 dirty_pages;      /* entries of `dirty` in use */
-	ipa_t dirty[2];	      /* shadowed pages that this step may have written */
+	u32 dirty_pages;			/* entries of `dirty` in use */
+	ipa_t dirty[2];				/* shadowed pages that this step may have written */
 };
 
 #define VGIC_QUEUE 1024
@@ -69,7 +69,7 @@ struct virq {
 struct vgic {
 	u32 queued;
 	u32 list_registers;
-	bool held; /* the virtual CPU interface is off */
+	bool held;	/* the virtual CPU interface is off */
 	bool unsettled; /* a list register or the queue may hold a pending interrupt */
 	struct virq queue[VGIC_QUEUE];
 };
@@ -92,7 +92,7 @@ struct vcpu {
 	u32 events;	       /* bits 1 << SV_EVENT_* that are enabled */
 	u32 synchronous;       /* those of them that wait for an answer */
 	struct vgic vgic;
-	u32 view; /* SV_VIEW_* that VTTBR_EL2 selects */
+	u32 view;  /* SV_VIEW_* that VTTBR_EL2 selects */
 	u64 entry; /* PSCI CPU_ON: where the guest wants this vCPU to start */
 	u64 context;
 	u32 power; /* enum power */

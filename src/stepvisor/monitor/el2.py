@@ -63,7 +63,7 @@ class El2Monitor:
         """Limits of the monitor."""
         return Capabilities(
             vcpus=self._parameters.vcpus,
-            probes=wire.MAX_SLOTS - 1,
+            probes=wire.MAX_SLOTS - wire.PRIVATE_SLOTS - 1,
             hit_registers=wire.HIT_REGISTERS,
             policies=frozenset(Policy),
         )
