@@ -87,6 +87,8 @@ def test_configuration_is_private(programs: Path) -> None:
 
     assert paths
     assert all(path.startswith((str(programs / "work"), "/dev/null")) for path in paths)
+    for key in ("Main", "Parts", "SourceParts", "Preferences", "PreferencesParts"):
+        assert f'Dir::Etc::{key} "/dev/null";' in text
     assert 'APT::Architecture "arm64";' in text
     assert 'Acquire::http::Proxy "http://proxy.example:3128";' in text
     assert 'Acquire::https::CaInfo "/etc/ssl/own.pem";' in text

@@ -132,6 +132,17 @@ def test_kernel_in_blocks(tables: FakeTables) -> None:
     assert found == base
 
 
+@pytest.mark.parametrize("level", [2, 3])
+def test_data_mappings_above_the_kernel(level: int) -> None:
+    tables = FakeTables(page_bits=12, va_bits=48)
+    base = map_kernel(tables)
+    size = 1 << (12 + 9 * (3 - level))
+    start = (IMAGE + TEXT) & -size
+    tables.map(base + (8 << 30), start, level=level, attributes=PXN)
+
+    assert find(tables) == base
+
+
 def test_table_that_forbids_execution() -> None:
     tables = FakeTables(page_bits=12, va_bits=48)
     base = kernel_at(tables)
@@ -161,12 +172,13 @@ def test_hint_saves_the_search() -> None:
     assert tables.reads == 4
 
 
-@pytest.mark.parametrize("lie", [0, 1, 0x1000, 0xFFFF_FFFF_FFFF_F800, 1 << 55])
+@pytest.mark.parametrize("lie", [0, 1, 0x1000, 0xFFFF_FFFF_FFFF_F800, 1 << 55, 0x1F800])
 def test_wrong_hint_is_not_believed(lie: int) -> None:
     tables = FakeTables(page_bits=12, va_bits=48)
     base = map_kernel(tables)
 
     assert find(tables, vbar=lie, vectors_offset=0x800) == base
+    assert find(tables, vbar=base + 0x800 + lie % 0x1_0000, vectors_offset=0) == base
 
 
 def test_trampoline_tables_do_not_have_the_kernel() -> None:

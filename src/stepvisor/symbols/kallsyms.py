@@ -21,6 +21,7 @@ are 32-bit distances from `relative_base`, or, since Linux 7.0 (commit a081b5789
 entry's own place.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,7 @@ __all__ = ("Kallsyms", "read_kallsyms")
 
 _ALIGNMENTS: Final = (8, 4)
 _POINTER: Final = 8
+_MAX_TABLES: Final = 64
 _SECTION_ALIGNMENT: Final = 2 << 20
 _MAX_SPAN: Final = 1 << 30
 # What the branch at the start of an Image leads to: since Linux 5.8, and before.
@@ -75,7 +77,7 @@ def read_kallsyms(image: KernelImage) -> Kallsyms:
 
 def _name_tables(data: bytes) -> Iterator[NameTable]:
     for alignment in _ALIGNMENTS:
-        for tokens in find_token_tables(data, alignment):
+        for tokens in itertools.islice(find_token_tables(data, alignment), _MAX_TABLES):
             names = find_names(data, tokens)
             if names is not None:
                 yield names
