@@ -1,14 +1,11 @@
 """What several test modules need."""
 
-import sys
 from pathlib import Path
 
+import build
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-
-sys.path.insert(0, str(ROOT / "spec"))
-sys.path.insert(0, str(ROOT / "el2"))
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +16,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def monitor_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a monitor.elf and monitor.bin of this very tree."""
-    import build  # noqa: PLC0415 - el2/build.py is no package; sys.path has just learned of it
-
+    """A directory with a monitor.elf and monitor.bin of this very tree, all types in the former."""
     output = tmp_path_factory.mktemp("el2")
-    build.build(output, build.find_toolchain(), ["-Werror"])
+    options = ["-Werror", "-fno-eliminate-unused-debug-types"]
+    build.build(output, build.find_toolchain(), options)
     return output

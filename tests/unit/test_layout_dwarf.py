@@ -11,16 +11,9 @@ from elftools.elf.elffile import ELFFile
 from stepvisor._gen import wire
 
 STRUCTS = {
-    "sv_control": wire.CONTROL,
-    "sv_cpu_registers": wire.CPU_REGISTERS,
-    "sv_vcpu_status": wire.VCPU_STATUS,
-    "sv_ring_index": wire.RING_INDEX,
-    "sv_record": wire.RECORD,
-    "sv_record_hit": wire.RECORD_HIT,
-    "sv_record_lost": wire.RECORD_LOST,
-    "sv_record_changed": wire.RECORD_CHANGED,
-    "sv_probe_descriptor": wire.PROBE_DESCRIPTOR,
+    f"sv_{name.lower()}": value for name, value in vars(wire).items() if isinstance(value, np.dtype)
 }
+"""Tag in C -> layout in Python."""
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +67,8 @@ def size_of(kind: Any) -> int:
     return int(count) * size_of(element)
 
 
-def test_every_layout_is_compared() -> None:
-    declared = {value for value in vars(wire).values() if isinstance(value, np.dtype)}
-
-    assert declared == set(STRUCTS.values())
+def test_there_are_layouts_to_compare() -> None:
+    assert {"sv_control", "sv_record_hit", "sv_ring_index"} <= STRUCTS.keys()
 
 
 @pytest.mark.parametrize("tag", STRUCTS)
