@@ -94,7 +94,10 @@ class TestPlacement:
         """image_size, not the file's size, is what the kernel takes."""
         image_size, initrd_size = 33 * MIB + 5, 3 * MIB + 1
         where = place(
-            base=BASE, size=1 << 30, text_offset=0x80000, image_size=image_size,
+            base=BASE,
+            size=1 << 30,
+            text_offset=0x80000,
+            image_size=image_size,
             initrd_size=initrd_size,
         )
 
@@ -443,8 +446,12 @@ class TestQemu:
     def test_command_line(self) -> None:
         """Nothing that does DMA, nothing with a path, stopped."""
         argv = qemu_argv(
-            Path("/q"), MachineConfig(vcpus=3, memory=64 * MIB), image=Path("/m"), ram_fd=5,
-            qmp_fd=6, console_fd=7,
+            Path("/q"),
+            MachineConfig(vcpus=3, memory=64 * MIB),
+            image=Path("/m"),
+            ram_fd=5,
+            qmp_fd=6,
+            console_fd=7,
         )
 
         assert argv[0] == "/q"

@@ -78,7 +78,11 @@ def test_running(world: World) -> None:
     world.fake.start()
     world.host.wait_running(5)
 
-    assert (world.host.frequency, world.host.start_ticks, world.host.user_ticks) == (1000, 500, 1500)
+    assert (world.host.frequency, world.host.start_ticks, world.host.user_ticks) == (
+        1000,
+        500,
+        1500,
+    )
     world.host.check()
 
 
@@ -206,7 +210,10 @@ def test_disarm_forgives_probes_that_are_gone(world: World) -> None:
     world.fake.on_command = succeed_next_time
     world.host.disarm([4, 5, 6])
 
-    slots = [[DESCRIPTOR.unpack_from(b, at)[2] for at in range(0, len(b), 32)] for _, b in world.fake.seen]
+    slots = [
+        [DESCRIPTOR.unpack_from(b, at)[2] for at in range(0, len(b), 32)]
+        for _, b in world.fake.seen
+    ]
     assert slots == [[4, 5, 6], [4, 6]]
 
 

@@ -62,9 +62,19 @@ def test_exclusives_and_their_neighbours(tmp_path: Path) -> None:
     sizes = ("xrb w1", "xrh w1", "xr w1", "xr x1")
     loads = [f"ld{a}{size}, [x2]" for a in ("", "a") for size in sizes]
     loads += ["ldxp w1, w3, [x2]", "ldaxp x1, x3, [sp]"]
-    stores = [f"st{a}x{size[1:].split()[0]} w4, {size.split()[1]}, [x2]" for a in ("", "l") for size in sizes]
+    stores = [
+        f"st{a}x{size[1:].split()[0]} w4, {size.split()[1]}, [x2]"
+        for a in ("", "l")
+        for size in sizes
+    ]
     stores += ["stxp w4, w1, w3, [x2]", "stlxp w4, x1, x3, [sp]"]
-    others = ["ldar x1, [x2]", "stlr x1, [x2]", "ldlar x1, [x2]", "stllr x1, [x2]", "ldarb w1, [x2]"]
+    others = [
+        "ldar x1, [x2]",
+        "stlr x1, [x2]",
+        "ldlar x1, [x2]",
+        "stllr x1, [x2]",
+        "ldarb w1, [x2]",
+    ]
     others += ["casp x0, x1, x2, x3, [x4]", "caspal w0, w1, w2, w3, [x4]", "cas w0, w1, [x2]"]
     others += ["casb w0, w1, [x2]", "ldadd x0, x1, [x2]", "swp x0, x1, [x2]", "ldapr x0, [x1]"]
     others += ["ldr x0, [x1]", "str x0, [x1]", "ldp x0, x1, [x2]", "ldxr x0, [x1]"]
@@ -184,7 +194,7 @@ def code(words: dict[int, int]) -> Code:
 
     def read(address: int, size: int) -> bytes:
         offset = address - 0x4800_0000
-        assert TEXT <= offset
+        assert offset >= TEXT
         assert offset + size <= DATA
         return bytes(memory[offset : offset + size])
 

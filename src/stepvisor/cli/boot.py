@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     interactive = sys.stdin.isatty()
     words = INTERACTIVE_WORD if interactive and args.initrd is None else ""
     with _raw_terminal(interactive), start_guest(args, _print, words) as guest:
+        if not interactive and args.initrd is None:
+            guest.wait_ready()  # what is typed before is lost
         if not _pass_through(guest, interactive=interactive):
             _check_orderly(guest)
     return 0
@@ -59,7 +61,8 @@ def _raw_terminal(interactive: bool) -> Iterator[None]:
         tty.setraw(terminal)
         yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, saved)
+        # Not TCSADRAIN, which waits for whoever shows the output, perhaps for ever.
+        termios.tcsetattr(terminal, termios.TCSANOW, saved)
         print()
 
 
