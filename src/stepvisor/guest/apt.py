@@ -69,7 +69,7 @@ class AptArchive:
         lines = (words + "\n" + self._complaint).splitlines()
         errors = [line for line in lines if line.startswith("E:")]
         warnings = [line for line in lines if line.startswith("W:")]
-        return (errors or warnings or ["it said nothing"])[0].removeprefix("E: ")
+        return (errors or warnings or ["E: nothing"])[0][2:].strip()
 
     def _configure(self, sources: Iterable[DebianSource]) -> None:
         base = self._directory

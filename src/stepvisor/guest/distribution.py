@@ -247,5 +247,8 @@ def _kernel_package(archive: _Archive, package: str) -> str:
             break
         package = found = following[0]
     if not found:
-        raise SetupError(f"no kernel found behind package {package}: {archive.explain()}")
+        raise SetupError(
+            f"the archive has no kernel behind package {package}; it was read with this complaint: "
+            f"{archive.explain()}"
+        )
     return found
