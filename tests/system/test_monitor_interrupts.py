@@ -1,4 +1,4 @@
-"""More interrupts than list registers: each exactly once, in the order that the bare machine has."""
+"""More interrupts than list registers: each taken once, in the order of the bare machine."""
 
 import functools
 

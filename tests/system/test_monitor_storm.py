@@ -8,7 +8,7 @@ from stepvisor._gen import wire
 
 pytestmark = pytest.mark.system
 
-_INTERRUPTS = 1000
+_INTERRUPTS = 400
 _SPREAD = 0x1FFF
 
 

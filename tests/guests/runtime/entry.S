@@ -208,6 +208,7 @@ run_state:
 	msr	elr_el1, x1
 	msr	spsr_el1, x2
 	ldp	x30, x1, [x0, #240]
+	mov	sp, x1
 	ldp	x28, x29, [x0, #224]
 	ldp	x26, x27, [x0, #208]
 	ldp	x24, x25, [x0, #192]

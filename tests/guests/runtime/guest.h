@@ -71,6 +71,12 @@
 #define RAM_BASE UL(0x40000000)
 #define GUEST_RAM_BASE UL(0x48000000)
 
+#define PSCI_VERSION UL(0x84000000)
+#define PSCI_CPU_OFF UL(0x84000002)
+#define PSCI_CPU_ON UL(0xc4000003)
+#define PSCI_AFFINITY_INFO UL(0xc4000004)
+#define PSCI_SYSTEM_OFF UL(0x84000008)
+
 #ifndef __ASSEMBLER__
 
 typedef unsigned long u64;
@@ -158,7 +164,7 @@ void finish(void) __attribute__((noreturn));
 /* entry.S: calls function(a, b); an exception in it ends the call. Whether there was none. */
 bool protect(u64 (*function)(u64, u64), u64 a, u64 b);
 /*
- * Loads `state`'s x0 to x30, goes to `code` with `pstate`, and stores what it finds at `state_capture`, where
+ * Loads `state`'s x0 to x30 and sp, goes to `code` with `pstate`, and stores what it finds at `state_capture`, where
  * the code must end, or at the exception that ended it. TPIDR_EL0 is clobbered.
  */
 void run_state(struct state *state, u64 code, u64 pstate);
@@ -195,12 +201,6 @@ static inline void irq_mask(void)
 u64 smc(u64 function, u64 a, u64 b, u64 c);
 u64 smp_start(u64 index);
 void power_off(void) __attribute__((noreturn));
-
-#define PSCI_VERSION UL(0x84000000)
-#define PSCI_CPU_OFF UL(0x84000002)
-#define PSCI_CPU_ON UL(0xc4000003)
-#define PSCI_AFFINITY_INFO UL(0xc4000004)
-#define PSCI_SYSTEM_OFF UL(0x84000008)
 
 /* By the plain forms: a device emulated by a hypervisor, any hypervisor, is not told of the others. */
 static inline u32 mmio_read(u64 address)
