@@ -50,6 +50,11 @@ bool is_eret(u32 word)
 	return (word & 0xfffff3ff) == 0xd69f03e0 || (word & 0xfffffbff) == 0xd69f0bff;
 }
 
+bool is_svc(u32 word)
+{
+	return (word & 0xffe0001f) == 0xd4000001;
+}
+
 static bool is_exception_generating(u32 word)
 {
 	return (word & 0xff000000) == 0xd4000000; /* SVC, HVC, SMC, BRK, HLT, DCPS */

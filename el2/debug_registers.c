@@ -7,8 +7,9 @@
 /* Registers that the guest may have directly; the number is part of the instruction. */
 #define EACH_INDEX(X, op2)                                                                         \
 	X(0, op2)                                                                                  \
-	X(1, op2) X(2, op2) X(3, op2) X(4, op2) X(5, op2) X(6, op2) X(7, op2) X(8, op2) X(9, op2)  \
-		X(10, op2) X(11, op2) X(12, op2) X(13, op2) X(14, op2) X(15, op2)
+	X(1, op2)                                                                                  \
+	X(2, op2) X(3, op2) X(4, op2) X(5, op2) X(6, op2) X(7, op2) X(8, op2) X(9, op2) X(10, op2) \
+		X(11, op2) X(12, op2) X(13, op2) X(14, op2) X(15, op2)
 
 /* DBGBVR<n>, DBGBCR<n>, DBGWVR<n>, DBGWCR<n>: op0 2, op1 0, CRn 0, CRm n, op2 4 to 7. */
 #define EACH_BREAKPOINT_REGISTER(X)                                                                \
@@ -17,8 +18,9 @@
 
 #define EACH_READABLE(X)                                                                           \
 	X(OSDLR_EL1)                                                                               \
-	X(OSECCR_EL1) X(DBGPRCR_EL1) X(DBGCLAIMSET_EL1) X(DBGCLAIMCLR_EL1) X(DBGAUTHSTATUS_EL1)    \
-		X(MDCCINT_EL1) X(MDRAR_EL1) X(MDCCSR_EL0)
+	X(OSECCR_EL1)                                                                              \
+	X(DBGPRCR_EL1) X(DBGCLAIMSET_EL1) X(DBGCLAIMCLR_EL1) X(DBGAUTHSTATUS_EL1) X(MDCCINT_EL1)   \
+		X(MDRAR_EL1) X(MDCCSR_EL0)
 #define EACH_WRITABLE(X)                                                                           \
 	X(OSECCR_EL1) X(DBGPRCR_EL1) X(DBGCLAIMSET_EL1) X(DBGCLAIMCLR_EL1) X(MDCCINT_EL1)
 
@@ -27,11 +29,11 @@ static bool read_hardware(u32 key, u64 *value)
 	switch (key) {
 #define READ_INDEXED(n, op2)                                                                       \
 	case BREAKPOINT_KEY(n, op2):                                                               \
-		*value = read_sysreg(S2_0_C0_C##n##_##op2);                                        \
+		read_sysreg_into(*value, S2_0_C0_C##n##_##op2);                                    \
 		return true;
 #define READ_NAMED(name)                                                                           \
 	case ISS_SYSREG_##name:                                                                    \
-		*value = read_sysreg(SYS_##name);                                                  \
+		read_sysreg_into(*value, SYS_##name);                                              \
 		return true;
 		EACH_BREAKPOINT_REGISTER(READ_INDEXED)
 		EACH_READABLE(READ_NAMED)
@@ -70,6 +72,9 @@ bool debug_register_read(const struct vcpu *v, u32 key, u64 *value)
 		if (stepping)
 			*value = (*value & ~OSLSR_EL1_OSLK) | lock;
 		return true;
+	case ISS_SYSREG_OSDLR_EL1:
+		*value = stepping ? v->step.guest_osdlr : read_sysreg(osdlr_el1);
+		return true;
 	}
 	return read_hardware(key, value);
 }
@@ -89,7 +94,10 @@ bool debug_register_write(struct vcpu *v, u32 key, u64 value)
 			write_sysreg(oslar_el1, value);
 		return true;
 	case ISS_SYSREG_OSDLR_EL1:
-		return true; /* The double lock would hold back our step; it is meant for power down. */
+		v->step.guest_osdlr = value & OSDLR_EL1_DLK;
+		if (!stepping)
+			write_sysreg(osdlr_el1, value);
+		return true;
 	}
 	return write_hardware(key, value);
 }

@@ -106,12 +106,28 @@ u8 gic_priority(const struct vcpu *v, u32 intid)
 	return 0xa0; /* LPIs keep theirs in a table in memory; the usual default. */
 }
 
-void gic_give_back(u32 intid)
+void gic_drop(u32 intid)
 {
-	write_sysreg(icc_dir_el1, intid);
-	if (intid >= FIRST_SPI && intid < FIRST_SPECIAL)
-		mmio_write32(control()->gicd_base + GICD_ISPENDR + intid / 32 * 4,
-			     1U << intid % 32);
+	if (intid >= FIRST_PPI)
+		write_sysreg(icc_dir_el1, intid);
+}
+
+/* A level is pending by itself as long as it is high; a pending bit set on top would outlive it. */
+static bool is_level(const struct vcpu *v, u32 intid)
+{
+	u64 registers = intid < FIRST_SPI ? v->redistributor + GICR_FRAME : control()->gicd_base;
+	u32 config = mmio_read32(registers + GICD_ICFGR + intid / 16 * 4);
+
+	return intid >= FIRST_PPI && !(config & 2U << 2 * (intid % 16));
+}
+
+void gic_give_back(const struct vcpu *v, u32 intid)
+{
+	u64 registers = intid < FIRST_SPI ? v->redistributor + GICR_FRAME : control()->gicd_base;
+
+	gic_drop(intid);
+	if (!is_level(v, intid))
+		mmio_write32(registers + GICD_ISPENDR + intid / 32 * 4, 1U << intid % 32);
 }
 
 void gic_timer_start(u64 ticks)

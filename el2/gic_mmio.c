@@ -66,22 +66,35 @@ static void pass_through(struct access *access)
 static void distributor_control(struct access *access)
 {
 	if (access->write) {
-		u32 groups = (u32)access->value & GICD_CTLR_GROUPS;
-
-		__atomic_store_n(&vgic_enabled_groups, groups, __ATOMIC_RELAXED);
+		vgic_set_groups((u32)access->value & GICD_CTLR_GROUPS);
 		access->value |= GICD_CTLR_GROUPS | GICD_CTLR_ARE;
 	}
 	pass_through(access);
 	if (!access->write)
-		access->value = (access->value & ~(u64)GICD_CTLR_GROUPS) | vgic_enabled_groups;
+		access->value = (access->value & ~(u64)GICD_CTLR_GROUPS) | vgic_groups();
 }
 
-static void distributor(struct access *access)
+/* ICENABLER<n> and ICPENDR<n>: an interrupt that waits in a list register is not taken after them. */
+static void withdraw(const struct access *access, struct vcpu *owner, u64 offset)
 {
-	if (access->address - control()->gicd_base == GICD_CTLR && access->size == 4)
+	bool disables = offset >= GICD_ICENABLER && offset < GICD_ISPENDR;
+	bool clears = offset >= GICD_ICPENDR && offset < GICD_ICPENDR + 0x80;
+
+	if (!access->write || access->size != 4 || (!disables && !clears))
+		return;
+	vgic_withdraw(owner, (u32)(offset & 0x7f) * 8, (u32)access->value, disables);
+}
+
+static void distributor(struct vcpu *v, struct access *access)
+{
+	u64 offset = access->address - control()->gicd_base;
+
+	if (offset == GICD_CTLR && access->size == 4) {
 		distributor_control(access);
-	else
-		pass_through(access);
+		return;
+	}
+	pass_through(access);
+	withdraw(access, v, offset);
 }
 
 /* Bits of a redistributor register that belong to the monitor's interrupts. */
@@ -170,12 +183,14 @@ static void redistributor(struct access *access)
 	struct vcpu *owner = vcpu_table[offset / REDISTRIBUTOR_SIZE];
 
 	offset %= REDISTRIBUTOR_SIZE;
-	if (offset == GICR_WAKER && access->size == 4)
+	if (offset == GICR_WAKER && access->size == 4) {
 		waker(access, owner);
-	else if (offset >= GICR_FRAME)
+	} else if (offset >= GICR_FRAME) {
 		private_interrupts(access, offset - GICR_FRAME);
-	else
+		withdraw(access, owner, offset - GICR_FRAME);
+	} else {
 		pass_through(access);
+	}
 }
 
 static bool within(u64 address, u64 base, u64 size)
@@ -183,14 +198,14 @@ static bool within(u64 address, u64 base, u64 size)
 	return address >= base && address < base + size;
 }
 
-static bool perform(struct access *access)
+static bool perform(struct vcpu *v, struct access *access)
 {
 	const struct sv_control *c = control();
 
 	if (access->address % access->size)
 		return false;
 	if (within(access->address, c->gicd_base, PAGE_SIZE))
-		distributor(access);
+		distributor(v, access);
 	else if (within(access->address, c->gicr_base, c->vcpus * REDISTRIBUTOR_SIZE))
 		redistributor(access);
 	else
@@ -208,7 +223,7 @@ bool gic_mmio_access(struct vcpu *v, ipa_t address, u64 esr)
 		.value = vcpu_register(v, target),
 	};
 
-	if (!(esr & ISS_DABT_ISV) || (esr & ISS_DABT_CM) || !perform(&access))
+	if (!(esr & ISS_DABT_ISV) || (esr & ISS_DABT_CM) || !perform(v, &access))
 		return false;
 	if (!access.write)
 		vcpu_set_register(v, target, access.value);

@@ -64,12 +64,12 @@ void inject_interrupt(struct vcpu *v, u64 kind)
 	enter_vector(v, kind);
 }
 
-void inject_software_step(struct vcpu *v, bool stepped)
+void inject_software_step(struct vcpu *v, bool stepped, bool exclusive)
 {
 	u64 class = FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0 ? EC_STEP_LOWER : EC_STEP_SAME;
 
 	take_to_el1(v, class << ESR_ELx_EC_SHIFT | ESR_ELx_IL | FSC_DEBUG |
-			       (stepped ? ISS_STEP_ISV : 0));
+			       (stepped ? ISS_STEP_ISV : 0) | (exclusive ? ISS_STEP_EX : 0));
 }
 
 void inject_undefined(struct vcpu *v)

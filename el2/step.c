@@ -41,8 +41,12 @@ static void save_guest_debug(struct vcpu *v)
 	step->guest_mdscr = read_sysreg(mdscr_el1);
 	step->guest_ss = (v->frame.pstate & SPSR_ELx_SS) != 0;
 	step->guest_os_lock = (read_sysreg(oslsr_el1) & OSLSR_EL1_OSLK) != 0;
+	step->guest_osdlr = read_sysreg(osdlr_el1) & OSDLR_EL1_DLK;
+	/* Either lock would hold back our step exception. */
 	if (step->guest_os_lock)
-		write_sysreg(oslar_el1, 0); /* It would hold back our step exception. */
+		write_sysreg(oslar_el1, 0);
+	if (step->guest_osdlr)
+		write_sysreg(osdlr_el1, 0);
 }
 
 static void restore_guest_debug(struct vcpu *v)
@@ -50,6 +54,8 @@ static void restore_guest_debug(struct vcpu *v)
 	write_sysreg(mdscr_el1, v->step.guest_mdscr);
 	if (v->step.guest_os_lock)
 		write_sysreg(oslar_el1, 1);
+	if (v->step.guest_osdlr)
+		write_sysreg(osdlr_el1, v->step.guest_osdlr);
 	v->frame.pstate &= ~SPSR_ELx_SS;
 	if (v->step.guest_ss)
 		v->frame.pstate |= SPSR_ELx_SS;
@@ -231,7 +237,10 @@ static void clean_guest_spsr(struct vcpu *v)
 {
 	u64 spsr = hold_guest_pstate(v, read_sysreg(spsr_el1)) & ~SPSR_ELx_SS;
 
-	write_sysreg(spsr_el1, v->step.guest_ss ? spsr | SPSR_ELx_SS : spsr);
+	/* An SVC counts as done before its exception is taken (pseudocode SSAdvance). */
+	if (v->step.guest_ss && !is_svc(v->step.word))
+		spsr |= SPSR_ELx_SS;
+	write_sysreg(spsr_el1, spsr);
 	v->step.masked = false;
 	v->step.guest_ss = false;
 }
@@ -248,6 +257,32 @@ static void follow_guest_ss(struct vcpu *v)
 		v->step.guest_ss = false;
 }
 
+static bool guest_steps_here(const struct vcpu *v)
+{
+	u64 mdscr = v->step.guest_mdscr;
+
+	if (!(mdscr & MDSCR_EL1_SS) || v->step.guest_os_lock)
+		return false;
+	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
+		return true;
+	return (mdscr & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
+}
+
+/* After `stepped`, the guest's own step is done, too: it gets its exception at once. */
+static void take_guest_step(struct vcpu *v, bool stepped)
+{
+	if (stepped && guest_steps_here(v))
+		inject_software_step(v, true, is_load_exclusive(v->step.word));
+}
+
+bool step_guest_step_due(struct vcpu *v)
+{
+	if (v->step.mode != STEP_TRACE || v->step.guest_ss || !guest_steps_here(v))
+		return false;
+	inject_software_step(v, false, false);
+	return true;
+}
+
 static void leave_region(struct vcpu *v)
 {
 	if (!v->step.region)
@@ -260,6 +295,8 @@ static void leave_region(struct vcpu *v)
 void step_instruction_done(struct vcpu *v, u32 outcome)
 {
 	struct step *step = &v->step;
+	bool traced = step->mode == STEP_TRACE;
+	bool guest_stepped = step->guest_ss;
 	enum arrival arrival;
 
 	if (step->mode == STEP_NONE)
@@ -277,32 +314,13 @@ void step_instruction_done(struct vcpu *v, u32 outcome)
 		outcome = step->region ? SV_OUTCOME_REGION : outcome;
 	}
 	step->region = false;
-	if (step->mode == STEP_TRACE) {
-		hold_continue(v);
+	hold_continue(v);
+	if (traced)
 		tracer_stepped(v, outcome);
-	} else {
+	take_guest_step(v, guest_stepped && outcome != SV_OUTCOME_EXCEPTION);
+	if (!traced)
 		disarm(v);
-	}
 	refresh_written_pages(v);
-}
-
-static bool guest_steps_here(const struct vcpu *v)
-{
-	u64 mdscr = v->step.guest_mdscr;
-
-	if (!(mdscr & MDSCR_EL1_SS) || v->step.guest_os_lock)
-		return false;
-	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
-		return true;
-	return (mdscr & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
-}
-
-bool step_guest_step_due(struct vcpu *v)
-{
-	if (v->step.mode != STEP_TRACE || v->step.guest_ss || !guest_steps_here(v))
-		return false;
-	inject_software_step(v, true);
-	return true;
 }
 
 /* A load-exclusive that decoding ahead did not find: it has been stepped, its monitor is lost. */

@@ -9,7 +9,7 @@
 
 static enum trap_result read_register(struct vcpu *v, u32 key, u32 target)
 {
-	u64 value;
+	u64 value = vcpu_register(v, target);
 
 	if (!debug_register_read(v, key, &value))
 		return TRAP_UNDEFINED;

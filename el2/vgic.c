@@ -12,11 +12,12 @@
 /* Acknowledgements per exit; a storm continues with the next exit, which follows at once. */
 #define TAKE_LIMIT 8
 
-u32 vgic_enabled_groups;
+static u32 enabled_groups;
 
 void vgic_init(struct vcpu *v)
 {
 	v->vgic.queued = 0;
+	v->vgic.seen_groups = vgic_groups();
 	v->vgic.list_registers = (u32)FIELD(read_sysreg(ich_vtr_el2), ICH_VTR_EL2_ListRegs) + 1;
 	for (u32 i = 0; i < v->vgic.list_registers; i++)
 		list_register_write(i, 0);
@@ -24,6 +25,16 @@ void vgic_init(struct vcpu *v)
 	write_sysreg(ich_ap0r0_el2, 0);
 	write_sysreg(ich_ap1r0_el2, 0);
 	write_sysreg(ich_hcr_el2, ICH_HCR_EL2_En);
+}
+
+u32 vgic_groups(void)
+{
+	return __atomic_load_n(&enabled_groups, __ATOMIC_RELAXED);
+}
+
+void vgic_set_groups(u32 groups)
+{
+	__atomic_store_n(&enabled_groups, groups, __ATOMIC_RELAXED);
 }
 
 static u64 list_register_value(struct virq irq)
@@ -105,23 +116,12 @@ static u32 most_urgent(const struct vcpu *v)
 	for (u32 i = 0; i < v->vgic.queued; i++) {
 		const struct virq *irq = &v->vgic.queue[i];
 
-		if (!(vgic_enabled_groups & 1U << irq->group) || in_list(v, irq->intid))
+		if (!(enabled_groups & 1U << irq->group) || in_list(v, irq->intid))
 			continue;
 		if (best == VGIC_QUEUE || irq->priority < v->vgic.queue[best].priority)
 			best = i;
 	}
 	return best;
-}
-
-static struct virq dequeue(struct vcpu *v, u32 position)
-{
-	struct virq irq = v->vgic.queue[position];
-
-	/* Order is kept: of two with one priority the older goes first. */
-	v->vgic.queued--;
-	for (u32 i = position; i < v->vgic.queued; i++)
-		v->vgic.queue[i] = v->vgic.queue[i + 1];
-	return irq;
 }
 
 /* The list register whose interrupt has not been taken and is least urgent, if less than `priority`. */
@@ -152,6 +152,86 @@ static bool evict(struct vcpu *v, u32 urgent)
 	enqueue(v, virq_of(list_register_read(victim)));
 	list_register_write(victim, 0);
 	return true;
+}
+
+static struct virq dequeue(struct vcpu *v, u32 position)
+{
+	struct virq irq = v->vgic.queue[position];
+
+	/* Order is kept: of two with one priority the older goes first. */
+	v->vgic.queued--;
+	for (u32 i = position; i < v->vgic.queued; i++)
+		v->vgic.queue[i] = v->vgic.queue[i + 1];
+	return irq;
+}
+
+static bool take_bit(u32 *words, u32 intid)
+{
+	u32 bit = 1U << intid % 32;
+
+	return intid < VGIC_QUEUE &&
+	       (__atomic_fetch_and(&words[intid / 32], ~bit, __ATOMIC_ACQ_REL) & bit);
+}
+
+/* Whether this interrupt is to be taken back; it then is the physical GIC's again, pending or not. */
+static bool take_back(struct vcpu *v, struct virq irq)
+{
+	if (take_bit(v->vgic.cleared, irq.intid)) {
+		gic_drop(irq.intid);
+		return true;
+	}
+	if (!take_bit(v->vgic.disabled, irq.intid))
+		return false;
+	gic_give_back(v, irq.intid);
+	return true;
+}
+
+static void take_back_from_list(struct vcpu *v)
+{
+	for (u32 i = 0; i < v->vgic.list_registers; i++) {
+		u64 value = list_register_read(i);
+
+		/* One that is active, too, goes on being handled. */
+		if ((value & LR_PENDING) && take_back(v, virq_of(value)))
+			list_register_write(
+				i, (value & LR_STATE_MASK) == LR_PENDING ? 0 : value & ~LR_PENDING);
+	}
+}
+
+/* What was asked for is forgotten when it is not here: it has been taken, or is another vCPU's. */
+static void take_back_asked(struct vcpu *v)
+{
+	__atomic_store_n(&v->vgic.asked, false, __ATOMIC_RELEASE);
+	take_back_from_list(v);
+	for (u32 i = 0; i < v->vgic.queued;)
+		if (take_back(v, v->vgic.queue[i]))
+			dequeue(v, i);
+		else
+			i++;
+	for (u32 i = 0; i < VGIC_WORDS; i++) {
+		__atomic_store_n(&v->vgic.cleared[i], 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&v->vgic.disabled[i], 0, __ATOMIC_RELAXED);
+	}
+}
+
+static void ask(struct vcpu *v, u32 word, u32 bits, bool stays_pending)
+{
+	u32 *words = stays_pending ? v->vgic.disabled : v->vgic.cleared;
+
+	__atomic_fetch_or(&words[word], bits, __ATOMIC_RELAXED);
+	__atomic_store_n(&v->vgic.asked, true, __ATOMIC_RELEASE);
+}
+
+void vgic_withdraw(struct vcpu *v, u32 first, u32 bits, bool stays_pending)
+{
+	if (first >= VGIC_QUEUE)
+		return;
+	if (first < FIRST_SPI) {
+		ask(v, 0, bits, stays_pending);
+		return;
+	}
+	for (u64 i = 0; i < control()->vcpus; i++)
+		ask(vcpu_table[i], first / 32, bits, stays_pending);
 }
 
 static u32 free_list_register(const struct vcpu *v)
@@ -187,8 +267,27 @@ static bool refill_one(struct vcpu *v)
 	return true;
 }
 
+/* Back into the queue goes what the guest no longer wants of a group that it switched off. */
+static void recall_disabled_groups(struct vcpu *v)
+{
+	v->vgic.seen_groups = vgic_groups();
+	for (u32 i = 0; i < v->vgic.list_registers; i++) {
+		u64 value = list_register_read(i);
+
+		if ((value & LR_STATE_MASK) != LR_PENDING ||
+		    (v->vgic.seen_groups & 1U << virq_of(value).group))
+			continue;
+		enqueue(v, virq_of(value));
+		list_register_write(i, 0);
+	}
+}
+
 void vgic_refill(struct vcpu *v)
 {
+	if (v->vgic.seen_groups != vgic_groups())
+		recall_disabled_groups(v);
+	if (__atomic_load_n(&v->vgic.asked, __ATOMIC_ACQUIRE))
+		take_back_asked(v);
 	if (!v->vgic.queued)
 		return;
 	for (u32 i = 0; i < VGIC_QUEUE && refill_one(v); i++)
@@ -328,11 +427,11 @@ void vgic_give_back(struct vcpu *v)
 		u64 value = list_register_read(i);
 
 		if ((value & LR_STATE_MASK) && (value & LR_HW))
-			gic_give_back(virq_of(value).intid);
+			gic_give_back(v, virq_of(value).intid);
 		list_register_write(i, 0);
 	}
 	for (u32 i = 0; i < v->vgic.queued; i++)
 		if (v->vgic.queue[i].hardware)
-			gic_give_back(v->vgic.queue[i].intid);
+			gic_give_back(v, v->vgic.queue[i].intid);
 	v->vgic.queued = 0;
 }

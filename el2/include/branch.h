@@ -19,5 +19,6 @@ u64 branch_base(const struct vcpu *v, u32 word);
 bool branch_may_lead(const struct step *step, u64 pc);
 
 bool is_eret(u32 word);
+bool is_svc(u32 word);
 
 #endif

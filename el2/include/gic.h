@@ -25,8 +25,11 @@ bool gic_init_core(struct vcpu *v);
 /* The priority that the guest gave an interrupt. */
 u8 gic_priority(const struct vcpu *v, u32 intid);
 
-/* Ends an interrupt's active state without the guest having seen it; SPIs become pending again. */
-void gic_give_back(u32 intid);
+/* Ends the active state of an interrupt that the guest has not seen, and makes it pending again. */
+void gic_give_back(const struct vcpu *v, u32 intid);
+
+/* The same without making it pending; for SGIs there is nothing to end. */
+void gic_drop(u32 intid);
 
 /* The monitor's timer of this core: fires once, `ticks` of the counter from now. */
 void gic_timer_start(u64 ticks);

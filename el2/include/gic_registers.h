@@ -3,9 +3,13 @@
 #ifndef SV_GIC_REGISTERS_H
 #define SV_GIC_REGISTERS_H
 
+/* The redistributor's second frame has the same layout for INTIDs below 32. */
 #define GICD_CTLR 0x0000
+#define GICD_ICENABLER 0x0180
 #define GICD_ISPENDR 0x0200
+#define GICD_ICPENDR 0x0280
 #define GICD_IPRIORITYR 0x0400
+#define GICD_ICFGR 0x0c00
 
 #define GICD_CTLR_GROUPS 3U /* EnableGrp0, EnableGrp1 with one security state */
 #define GICD_CTLR_ARE (1U << 4)

@@ -22,6 +22,6 @@ void inject_same(struct vcpu *v, u64 esr);
 void inject_interrupt(struct vcpu *v, u64 kind);
 
 /* The guest's own software step: after the instruction it steps, or before one it must not run. */
-void inject_software_step(struct vcpu *v, bool stepped);
+void inject_software_step(struct vcpu *v, bool stepped, bool exclusive);
 
 #endif

@@ -20,6 +20,10 @@
 		read_;                                                                             \
 	})
 
+/* For a register that some core makes a NOP of: `variable` then keeps what it held. */
+#define read_sysreg_into(variable, name)                                                           \
+	asm volatile("mrs %0, " SYSREG_TEXT(name) : "+r"(variable)::"memory")
+
 #define write_sysreg(name, value)                                                                  \
 	do {                                                                                       \
 		u64 written_ = (u64)(value);                                                       \

@@ -40,6 +40,7 @@ struct step {
 	u64 pc;
 	u64 base;	    /* register operand of a branch to register, read before it runs */
 	u64 guest_mdscr;    /* what the guest believes MDSCR_EL1 holds */
+	u64 guest_osdlr;    /* what it believes OSDLR_EL1 holds */
 	bool guest_os_lock; /* what the guest believes OSLSR_EL1.OSLK holds */
 	bool going;	    /* the instruction is about to run; clear once it is done */
 	bool displaced;	    /* it is the one under a probe */
@@ -57,6 +58,7 @@ struct step {
 };
 
 #define VGIC_QUEUE 1024
+#define VGIC_WORDS (VGIC_QUEUE / 32)
 
 struct virq {
 	u16 intid;
@@ -69,8 +71,12 @@ struct virq {
 struct vgic {
 	u32 queued;
 	u32 list_registers;
-	bool held;	/* the virtual CPU interface is off */
-	bool unsettled; /* a list register or the queue may hold a pending interrupt */
+	bool held;		  /* the virtual CPU interface is off */
+	bool unsettled;		  /* a list register or the queue may hold a pending interrupt */
+	u32 seen_groups;	  /* the guest's group switch as last acted on */
+	bool asked;		  /* another vCPU left something in the next two */
+	u32 disabled[VGIC_WORDS]; /* interrupts to take back, which stay pending */
+	u32 cleared[VGIC_WORDS];  /* interrupts to take back for good */
 	struct virq queue[VGIC_QUEUE];
 };
 

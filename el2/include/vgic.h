@@ -31,6 +31,14 @@ bool vgic_pending(const struct vcpu *v);
 void vgic_give_back(struct vcpu *v);
 
 /* The guest's GICD_CTLR.EnableGrp0/1: what it disabled stays queued. */
-extern u32 vgic_enabled_groups;
+u32 vgic_groups(void);
+void vgic_set_groups(u32 groups);
+
+/*
+ * The guest disabled interrupts, or cleared their pending state, in the physical GIC: those that it has not taken
+ * yet are taken back. `bits` are those of one 32-bit register whose first interrupt is `first`. All vCPUs are
+ * asked, this one does it at once.
+ */
+void vgic_withdraw(struct vcpu *v, u32 first, u32 bits, bool stays_pending);
 
 #endif

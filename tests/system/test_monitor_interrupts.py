@@ -11,12 +11,7 @@ _KNOWN = {
     "nest": "an active interrupt keeps its list register, so nesting ends with the fourth",
     "all-active": "an active interrupt keeps its list register, so the fifth waits",
     "none-left": "what waited for a list register comes after the deactivation of the others",
-    "disabled": "what is in a list register is no longer disabled",
-    "enabled-again": "it was delivered before",
-    "cleared": "what is in a list register is no longer cleared",
     "level-falls": "what is in a list register does not see its level fall",
-    "group-off": "what is in a list register does not see its group go off",
-    "group-on": "it was delivered before",
 }
 """Scenes that the monitor plays in another way, and why."""
 
