@@ -4,25 +4,23 @@
 #include "arch_gen.h"
 #include "sysreg.h"
 
+/* clang-format off */
 /* Registers that the guest may have directly; the number is part of the instruction. */
-#define EACH_INDEX(X, op2)                                                                         \
-	X(0, op2)                                                                                  \
-	X(1, op2)                                                                                  \
-	X(2, op2) X(3, op2) X(4, op2) X(5, op2) X(6, op2) X(7, op2) X(8, op2) X(9, op2) X(10, op2) \
-		X(11, op2) X(12, op2) X(13, op2) X(14, op2) X(15, op2)
+#define EACH_INDEX(X, op2) \
+	X(0, op2) X(1, op2) X(2, op2) X(3, op2) X(4, op2) X(5, op2) X(6, op2) X(7, op2) \
+	X(8, op2) X(9, op2) X(10, op2) X(11, op2) X(12, op2) X(13, op2) X(14, op2) X(15, op2)
 
 /* DBGBVR<n>, DBGBCR<n>, DBGWVR<n>, DBGWCR<n>: op0 2, op1 0, CRn 0, CRm n, op2 4 to 7. */
-#define EACH_BREAKPOINT_REGISTER(X)                                                                \
+#define EACH_BREAKPOINT_REGISTER(X) \
 	EACH_INDEX(X, 4) EACH_INDEX(X, 5) EACH_INDEX(X, 6) EACH_INDEX(X, 7)
 #define BREAKPOINT_KEY(n, op2) (2U << 20 | (op2) << 17 | (n) << 1)
 
-#define EACH_READABLE(X)                                                                           \
-	X(OSDLR_EL1)                                                                               \
-	X(OSECCR_EL1)                                                                              \
-	X(DBGPRCR_EL1) X(DBGCLAIMSET_EL1) X(DBGCLAIMCLR_EL1) X(DBGAUTHSTATUS_EL1) X(MDCCINT_EL1)   \
-		X(MDRAR_EL1) X(MDCCSR_EL0)
-#define EACH_WRITABLE(X)                                                                           \
+#define EACH_READABLE(X) \
+	X(OSECCR_EL1) X(DBGPRCR_EL1) X(DBGCLAIMSET_EL1) X(DBGCLAIMCLR_EL1) \
+	X(DBGAUTHSTATUS_EL1) X(MDCCINT_EL1) X(MDRAR_EL1) X(MDCCSR_EL0)
+#define EACH_WRITABLE(X) \
 	X(OSECCR_EL1) X(DBGPRCR_EL1) X(DBGCLAIMSET_EL1) X(DBGCLAIMCLR_EL1) X(MDCCINT_EL1)
+/* clang-format on */
 
 static bool read_hardware(u32 key, u64 *value)
 {
