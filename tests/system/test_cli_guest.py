@@ -91,7 +91,7 @@ def read_until(terminal: int, text: bytes, seconds: float = 60) -> bytes:
 
 @pytest.mark.parametrize(("typed", "code"), [(b"\x01x", 0), (b"poweroff -f\r", 0)])
 def test_boot_on_a_terminal(command_line: CommandLine, typed: bytes, code: int) -> None:
-    """A shell with an echo; Ctrl-C belongs to the guest; both ways out; the terminal is restored."""
+    """An echo, Ctrl-C for the guest, both ways out, and the terminal as it was."""
     ours, theirs = pty.openpty()
     name, value = command_line.mark.split("=")
     before = subprocess.run(["stty", "-g"], stdin=theirs, capture_output=True, check=True).stdout

@@ -30,7 +30,7 @@ def oracle(name: str) -> Flow:
 
 
 def listing(files: GuestFiles) -> Iterator[tuple[int, str]]:
-    """(word, mnemonic) of the kernel's text, each word once; data among the code has no mnemonic."""
+    """(word, mnemonic) of the kernel's text, each word once; data has no mnemonic."""
     image = load_image(files.kernel)
     table = SymbolTable.from_image(image)
     start, stop = (edge - table.link_base for edge in (table.text.start, table.text.stop))

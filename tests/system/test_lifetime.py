@@ -177,3 +177,18 @@ def test_close_while_starting_is_idempotent() -> None:
     guest.close()
 
     assert guest.end_error() is not None
+
+
+def test_a_guest_that_ends_while_it_is_traced() -> None:
+    """Whoever reads the trace is told, with the guest's last words."""
+    with stepvisor.boot() as guest:
+        guest.wait_ready()
+        with pytest.raises(stepvisor.GuestError, match="sysrq triggered crash"):
+            read_until_the_end(guest)
+
+
+def read_until_the_end(guest: stepvisor.Guest) -> None:
+    with guest.trace("vfs_read") as trace:
+        guest.console.write(b"echo c > /proc/sysrq-trigger\n")
+        for _ in range(600):
+            trace.read(timeout=0.1)

@@ -37,7 +37,7 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "G", "-1G", "1.5G", "1P", "0x10", "1G1", "９"])
+@pytest.mark.parametrize("text", ["", "G", "-1G", "1.5G", "1P", "0x10", "1G1", "\uff19"])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(GuestConfigError, match="512M or 1G"):
         parse_size(text)

@@ -156,7 +156,7 @@ class TestTrace:
         assert not any(thread.name == "collector" for thread in threading.enumerate())
 
     def test_use_without_the_block(self) -> None:
-        with pytest.raises(GuestError, match="with guest.trace"):
+        with pytest.raises(GuestError, match=r"with guest\.trace"):
             Trace(FakeBackend(), PROBES).summary()
 
     def test_twice(self) -> None:

@@ -94,6 +94,8 @@ class Console:
                 self._changed.wait(min(left, 0.25))
             if alive is not None:
                 alive()
+        if self._ended and alive is not None:
+            alive()
         what = "ended" if self._ended else f"did not print it within {timeout:g} s"
         message = f"waiting for {regex.pattern!r} on the console: the guest {what}; "
         message += f"its last words: {self.tail()}"

@@ -40,8 +40,16 @@ class Collector:
         self._error: Exception | None = None
         self._stop = threading.Event()
         self._turned = threading.Condition()
+        """A round has ended."""
+        self._arrived = threading.Condition()
+        """Hits are in the spool, or no more will come."""
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
         self._thread.start()
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error has ended the thread."""
+        return self._error is not None
 
     def check(self) -> None:
         """Raise what ended the thread, if something did."""
@@ -56,11 +64,10 @@ class Collector:
             while self._rounds < target and self._alive() and not self.spool.full:
                 self._turned.wait(0.1)
 
-    def wait(self, timeout: float) -> None:
-        """Wait until a round has ended, at most `timeout` seconds."""
-        with self._turned:
-            if self._alive():
-                self._turned.wait(timeout)
+    def wait(self, taken: int, timeout: float) -> None:
+        """Wait until more than `taken` hits have come in all, at most `timeout` seconds."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self.total > taken or not self._alive(), timeout)
 
     def close(self) -> None:
         """One last round, then the end of the thread. What the spool holds stays readable."""
@@ -79,6 +86,8 @@ class Collector:
             self._error = error
         finally:
             self._note_round()
+            with self._arrived:
+                self._arrived.notify_all()
 
     def _pause(self, hits: int) -> None:
         if self.spool.full:
@@ -101,7 +110,9 @@ class Collector:
             counts = np.bincount(hits["slot"])
             self.counts[: len(counts)] += counts
             self.spool.put(hits)
-            self.total += len(hits)
+            with self._arrived:
+                self.total += len(hits)
+                self._arrived.notify_all()
         else:
             self._backend.check()
         self._note_round()

@@ -148,6 +148,9 @@ class Guest:
         :raise GuestError: When it has ended, with its last words.
         :raise MonitorError: When the monitor has stopped.
         """
+        if self.console.ended:
+            # QEMU is on its way out: its exit says more than the control page.
+            self._machine.wait_ended(_LAST_WORDS_SECONDS)
         try:
             self.monitor.check()
         except GuestError as error:
@@ -181,7 +184,7 @@ class Guest:
         running = self.running_symbols
         targets = [resolve(self.symbols, text, running) for text in probes]
         requests = place(self._code(), targets, self._slots(len(targets)))
-        trace = Trace(self.monitor, requests, _policy(policy), self._tracing)
+        trace = Trace(self.monitor, requests, _policy(policy), self._tracing, self.check)
         self._traces = [old for old in self._traces if not old.closed] + [trace]
         return trace
 

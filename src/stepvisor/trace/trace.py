@@ -1,7 +1,7 @@
 """A trace: some probes, from arming to disarming, and what they saw."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -51,11 +51,16 @@ class Trace:
         probes: Sequence[ProbeRequest],
         policy: Policy = Policy.BLOCK,
         exclusive: threading.Semaphore | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
-        """Not armed yet. `exclusive` is held while it is: rings have one reader."""
+        """Not armed yet. `exclusive` is held while it is: rings have one reader.
+
+        `check` raises when the guest has ended, saying more than the backend can.
+        """
         self._backend = backend
         self._probes = tuple(probes)
         self._policy = policy
+        self._check = check if check is not None else backend.check
         self._exclusive = exclusive if exclusive is not None else threading.Semaphore()
         self._symbols = {probe.slot: probe.label for probe in probes}
         self._collector: Collector | None = None
@@ -111,9 +116,11 @@ class Trace:
         collector = self._started()
         hits = collector.spool.get()
         if hits is None and timeout > 0 and not self._closed:
-            collector.wait(timeout)
+            collector.wait(self._taken, timeout)
             hits = collector.spool.get()
         if hits is None:
+            if collector.failed:
+                self._check()
             collector.check()
             return None
         self._taken += len(hits)
