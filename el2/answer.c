@@ -84,6 +84,8 @@ static void carry_out(struct vcpu *v, const struct sv_answer *answer)
 	for (u32 i = 0; i <= REGISTER_VBAR; i++)
 		if (answer->set_mask & 1UL << i)
 			set_register(v, i, answer->registers[i]);
+	if (answer->view == SV_VIEW_PROBED + 1 || answer->view == SV_VIEW_PRISTINE + 1)
+		v->free_view = answer->view - 1;
 	if (answer->stepping)
 		__atomic_store_n(&v->wanted_stepping, answer->stepping, __ATOMIC_RELEASE);
 }

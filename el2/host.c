@@ -92,3 +92,9 @@ bool host_wait(struct vcpu *v)
 	asm volatile("yield" ::: "memory");
 	return !monitor_unprobed();
 }
+
+void host_pause(struct vcpu *v)
+{
+	while (monitor_flag(SV_FLAG_PAUSED) && host_wait(v))
+		;
+}

@@ -60,6 +60,7 @@ void vcpu_init(struct vcpu *v, u64 index)
 	v->ring = (struct sv_ring_index *)ring_index_address(index);
 	v->ring_data = (u8 *)(region_base() + SV_RINGS_OFFSET + index * SV_RING_SIZE);
 	v->view = SV_VIEW_PROBED;
+	v->free_view = SV_VIEW_PROBED;
 	v->gicr_waker = 2; /* ProcessorSleep, as after reset. */
 	v->power = POWER_OFF;
 }
@@ -128,6 +129,10 @@ void primary_main(void)
 	go_online(v);
 	control()->start_ticks = read_sysreg(cntpct_el0);
 	monitor_set_state(SV_STATE_RUNNING);
+	if (monitor_flag(SV_FLAG_PAUSED)) {
+		host_pause(v);
+		control()->start_ticks = read_sysreg(cntpct_el0);
+	}
 	vcpu_start(v);
 }
 

@@ -30,7 +30,7 @@ static void select_view(struct vcpu *v, u32 view)
 
 void step_select_free_view(struct vcpu *v)
 {
-	select_view(v, monitor_unprobed() ? SV_VIEW_OPEN : SV_VIEW_PROBED);
+	select_view(v, monitor_unprobed() ? SV_VIEW_OPEN : v->free_view);
 }
 
 /* The guest's debug state, as it is without us, is put aside. */

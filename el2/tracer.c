@@ -24,6 +24,7 @@ struct tracer {
 	u64 stepped;
 	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
 	u64 away_sp;
+	u64 away_vcpu; /* which vCPU it left */
 	bool quiet;    /* steps without records until that context is back */
 	bool progress; /* an instruction has run since the last interrupt was delivered */
 };
@@ -137,6 +138,7 @@ static bool go_away(struct vcpu *v, u64 pc)
 		return false;
 	tracer->away_pc = pc;
 	tracer->away_sp = read_sysreg(sp_el1);
+	tracer->away_vcpu = v->index;
 	__atomic_fetch_add(&away_count, 1, __ATOMIC_RELAXED);
 	v->tracer = NULL;
 	step_trace_end(v);
@@ -164,6 +166,21 @@ static void come_back(struct vcpu *v, struct tracer *tracer)
 	tracer->progress = false;
 	v->tracer = tracer;
 	record_here(v, SV_OUTCOME_RESUMED);
+}
+
+void tracer_cancel_away(u64 vcpus)
+{
+	for (u32 i = 0; i < SV_MAX_VCPUS; i++) {
+		struct tracer *tracer = &tracers[i];
+
+		/* Claimed as a vCPU would that comes back to it, then let go. */
+		if (!(vcpus & 1UL << tracer->away_vcpu) ||
+		    !change_state(tracer, TRACER_AWAY, TRACER_STEPPING))
+			continue;
+		__atomic_fetch_sub(&away_count, 1, __ATOMIC_RELAXED);
+		remove_return(tracer);
+		__atomic_store_n(&tracer->state, TRACER_OFF, __ATOMIC_RELEASE);
+	}
 }
 
 static bool resume_here(struct vcpu *v)

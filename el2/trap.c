@@ -3,6 +3,7 @@
 
 #include "arch_gen.h"
 #include "event.h"
+#include "host.h"
 #include "inject.h"
 #include "monitor.h"
 #include "selftest.h"
@@ -50,6 +51,7 @@ static void enter_exit(struct vcpu *v)
 /* What every exit ends with, whatever it was. */
 static void leave_exit(struct vcpu *v)
 {
+	host_pause(v);
 	vgic_refill(v);
 	event_take_up(v);
 	tracer_continue(v);

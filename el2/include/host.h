@@ -15,4 +15,7 @@ void host_tick(struct vcpu *v);
 /* One look while this vCPU waits for the host; false when waiting is over because the host is gone. */
 bool host_wait(struct vcpu *v);
 
+/* Stands still while the host wants the guest paused; commands are carried out meanwhile. */
+void host_pause(struct vcpu *v);
+
 #endif

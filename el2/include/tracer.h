@@ -33,6 +33,9 @@ void tracer_configure(const struct tracer_config *config);
 void tracer_start(struct vcpu *v);
 void tracer_stop(struct vcpu *v);
 
+/* Gives up the tracers that are AWAY from one of these vCPUs (a bit each): nobody wants them back. */
+void tracer_cancel_away(u64 vcpus);
+
 /* A hit of a slot with an action; before the displaced instruction runs. */
 void tracer_hit(struct vcpu *v, const struct slot *slot);
 

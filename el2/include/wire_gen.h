@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xd536506942c64bd1)
+#define SV_ABI_HASH REG_UL(0x7f30b165723ae579)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -76,6 +76,7 @@
 #define SV_FLAG_SABOTAGE_STAGE2 REG_U(16)
 #define SV_FLAG_SABOTAGE_TIMER REG_U(32)
 #define SV_FLAG_NO_HEARTBEAT REG_U(64)
+#define SV_FLAG_PAUSED REG_U(128)
 
 /* mailbox opcodes */
 #define SV_COMMAND_PING REG_U(1)

@@ -59,7 +59,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0xd536506942c64bd1
+ABI_HASH: Final = 0x7f30b165723ae579
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -138,6 +138,7 @@ class Flag(IntFlag):
     SABOTAGE_STAGE2 = 16
     SABOTAGE_TIMER = 32
     NO_HEARTBEAT = 64
+    PAUSED = 128
 
 
 class Command(IntEnum):
