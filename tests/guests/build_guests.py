@@ -2,7 +2,8 @@
 
 Usage: python tests/guests/build_guests.py --output DIRECTORY
 
-A payload is `NAME.c`, and `NAME_*.S` where it needs assembly; the runtime is linked to each.
+A payload is `NAME.c`, and `NAME_*.S` where it needs assembly, or all of a directory `NAME`; the runtime
+is linked to each.
 """
 
 import argparse
@@ -32,14 +33,18 @@ _LINK = shlex.split(
 )
 
 
-def build_guests(output: Path, tools: Toolchain) -> dict[str, Path]:
-    """Compile and link every payload; name to path of its ELF file. Raises BuildError."""
+def build_guests(
+    output: Path, tools: Toolchain, only: Sequence[str] | None = None
+) -> dict[str, Path]:
+    """Compile and link every payload, or `only` some; name to path of its ELF file.
+
+    Raises BuildError.
+    """
     objects = output / "objects"
     objects.mkdir(parents=True, exist_ok=True)
-    runtime = sorted(p for p in (_SOURCE / "runtime").iterdir() if p.suffix in {".c", ".S"})
+    runtime = _sources_in(_SOURCE / "runtime")
     payloads = {
-        path.stem: [path, *sorted(_SOURCE.glob(f"{path.stem}_*.S"))]
-        for path in sorted(_SOURCE.glob("*.c"))
+        name: paths for name, paths in _payloads().items() if only is None or name in only
     }
     sources = [*runtime, *(path for paths in payloads.values() for path in paths)]
 
@@ -60,6 +65,23 @@ def build_guests(output: Path, tools: Toolchain) -> dict[str, Path]:
                 payloads,
             )
         )
+
+
+def _payloads() -> dict[str, list[Path]]:
+    files = {
+        path.stem: [path, *sorted(_SOURCE.glob(f"{path.stem}_*.S"))]
+        for path in sorted(_SOURCE.glob("*.c"))
+    }
+    directories = {
+        path.name: _sources_in(path)
+        for path in sorted(_SOURCE.iterdir())
+        if path.is_dir() and path.name != "runtime" and _sources_in(path)
+    }
+    return files | directories
+
+
+def _sources_in(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.suffix in {".c", ".S"})
 
 
 def _link(tools: Toolchain, objects: Sequence[Path], stem: Path) -> Path:

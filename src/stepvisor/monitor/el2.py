@@ -1,6 +1,7 @@
 """Our own EL2 monitor behind the backend interface."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields
 
 import numpy as np
@@ -10,10 +11,13 @@ from stepvisor.errors import MonitorError, ProbeError
 from stepvisor.machine.ram import GuestRam
 from stepvisor.monitor.events import Drained
 from stepvisor.monitor.interface import (
+    Action,
     Capabilities,
+    Event,
     Plan,
     Policy,
     ProbeRequest,
+    StepOption,
     VcpuCounters,
 )
 from stepvisor.monitor.link import BootParameters, Heartbeat, Link
@@ -24,6 +28,8 @@ from stepvisor.monitor.ring import RingReader
 __all__ = ("El2Monitor",)
 
 _PLANS = {plan: wire.Plan[plan.name] for plan in Plan}
+_ACTIONS = {action: wire.Action[action.name] for action in Action}
+_ALL_VCPUS = (1 << wire.MAX_VCPUS) - 1
 
 _REFUSALS = {
     wire.Status.BAD_ADDRESS: "its address is not guest memory that can be probed",
@@ -103,6 +109,7 @@ class El2Monitor:
         for name in ("ipa", "va", "slot", "word"):
             table[name] = [getattr(probe, name) for probe in probes]
         table["plan"] = [_PLANS[probe.plan] for probe in probes]
+        table["action"] = [_ACTIONS[probe.action] for probe in probes]
         try:
             self._mailbox.command(wire.Command.ARM, bulk=table)
         except RefusedError as error:
@@ -122,6 +129,16 @@ class El2Monitor:
                 del remaining[error.failed_index]
             else:
                 return
+
+    def configure_step(self, options: StepOption) -> None:
+        """How stepping goes that starts from now on; it ends where it is told to."""
+        bits = sum(int(wire.StepOption[str(option.name)]) for option in options)
+        self._mailbox.command(wire.Command.CONFIGURE_STEP, (bits, int(wire.Until.NEVER)))
+
+    def set_events(self, events: AbstractSet[Event]) -> None:
+        """Report these, of all vCPUs, without waiting for answers; nothing else."""
+        bits = sum(1 << int(wire.Event[event.name]) for event in events)
+        self._mailbox.command(wire.Command.SET_EVENTS, (_ALL_VCPUS, bits))
 
     def set_policy(self, policy: Policy) -> None:
         """What happens when a ring is full, from now on."""

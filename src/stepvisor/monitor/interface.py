@@ -6,13 +6,24 @@ implementing :class:`Backend`. The vocabulary is the project's: probe, slot, pla
 
 import enum
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
 from stepvisor.monitor.events import Drained
 from stepvisor.monitor.registers import CpuRegisters
 
-__all__ = ("Backend", "Capabilities", "Plan", "Policy", "ProbeRequest", "VcpuCounters")
+__all__ = (
+    "Action",
+    "Backend",
+    "Capabilities",
+    "Event",
+    "Plan",
+    "Policy",
+    "ProbeRequest",
+    "StepOption",
+    "VcpuCounters",
+)
 
 
 class Plan(enum.Enum):
@@ -22,6 +33,36 @@ class Plan(enum.Enum):
     STEP_BRANCH_IMMEDIATE = "also to a target encoded in the instruction"
     STEP_BRANCH_REGISTER = "to the address in a register"
     STEP_OTHER = "anywhere: an exception return or an instruction that traps"
+
+
+class Action(enum.Enum):
+    """What a hit does."""
+
+    RECORD = "record it"
+    STEP_START = "step this vCPU from here"
+    STEP_STOP = "end that"
+    STEP_OVER = "end that until the function returns"
+
+
+class StepOption(enum.Flag):
+    """How vCPUs are stepped."""
+
+    SILENT = enum.auto()
+    """No records."""
+    EL0 = enum.auto()
+    """Records of user code, too."""
+    INTERRUPTS = enum.auto()
+    """Through the handlers of interrupts, too; else they run freely."""
+
+
+class Event(enum.Enum):
+    """What a guest can do that a hypervisor may tell of."""
+
+    SINGLESTEP = "an instruction was stepped"
+    PRIVILEGED_CALL = "SMC"
+    SOFTWARE_BREAKPOINT = "BRK"
+    HARDWARE_BREAKPOINT = "a breakpoint of the guest's own"
+    GUEST_REQUEST = "HVC"
 
 
 class Policy(enum.Enum):
@@ -60,6 +101,7 @@ class ProbeRequest:
     plan: Plan
     label: str
     """What the user calls it, for messages."""
+    action: Action = Action.RECORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +125,11 @@ class VcpuCounters:
     overflows: int
     blocked_ticks: int
     lost: int
+    trace_steps: int = 0
+    """Instructions stepped one after the other."""
+    region_steps: int = 0
+    """Exclusive sequences that ran as a whole meanwhile."""
+    events: int = 0
 
 
 class Backend(Protocol):
@@ -115,6 +162,12 @@ class Backend(Protocol):
 
     def disarm(self, slots: Sequence[int]) -> None:
         """Disarm; their hits up to now stay readable."""
+
+    def configure_step(self, options: StepOption) -> None:
+        """How stepping goes that starts from now on, by :attr:`Action.STEP_START`."""
+
+    def set_events(self, events: AbstractSet[Event]) -> None:
+        """Report these, of all vCPUs, without waiting for answers; nothing else."""
 
     def set_policy(self, policy: Policy) -> None:
         """What happens when a ring is full, from now on."""

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory that cases work on, and further mappings of it that fault, or differ in a way that matters. */
+#include "conformance.h"
+
+#define TABLE 3UL
+#define PAGE 3UL
+#define ATTRIBUTES(index) ((u64)(index) << 2)
+#define USER (1UL << 6)
+#define READ_ONLY (1UL << 7)
+#define INNER_SHAREABLE (3UL << 8)
+#define ACCESSED (1UL << 10)
+#define GUARDED (1UL << 50)
+#define PXN (1UL << 53)
+#define UXN (1UL << 54)
+#define NORMAL (PAGE | ATTRIBUTES(1) | INNER_SHAREABLE | ACCESSED)
+#define PAGE_SIZE 4096UL
+
+#define MAIR_TAGGED (0xf0UL << 16)
+
+/* SCTLR_EL1: pointer authentication, EL0's cache maintenance, WFx, DAIF and CTR accesses. */
+#define SCTLR_PAUTH (1UL << 31 | 1UL << 30 | 1UL << 27 | 1UL << 13)
+#define SCTLR_EL0 (1UL << 26 | 1UL << 18 | 1UL << 16 | 1UL << 15 | 1UL << 14 | 1UL << 9)
+
+u8 scratch[SCRATCH_SIZE] __attribute__((aligned(4096)));
+u32 code_buffer[CODE_SIZE / 4] __attribute__((aligned(8192)));
+
+static u64 level2[512] __attribute__((aligned(4096)));
+static u64 level3[512] __attribute__((aligned(4096)));
+
+static void map_arena(void)
+{
+	u64 memory = (u64)scratch, code = (u64)code_buffer;
+
+	level3[ARENA_READ_ONLY] = memory | NORMAL | READ_ONLY | PXN | UXN;
+	level3[ARENA_USER_READ_ONLY] = memory | NORMAL | READ_ONLY | USER | PXN | UXN;
+	level3[ARENA_DEVICE] = memory | PAGE | ATTRIBUTES(0) | ACCESSED | USER | PXN | UXN;
+	level3[ARENA_NO_ACCESS_FLAG] = memory | (NORMAL & ~ACCESSED) | PXN | UXN;
+	level3[ARENA_GUARDED] = code | NORMAL | GUARDED | UXN;
+	level3[ARENA_GUARDED + 1] = (code + PAGE_SIZE) | NORMAL | GUARDED | UXN;
+	level3[ARENA_FAR] = RAM_BASE | NORMAL | PXN | UXN;
+	level3[ARENA_TAGGED] = memory | (NORMAL & ~ATTRIBUTES(7)) | ATTRIBUTES(2) | USER | PXN | UXN;
+	level3[ARENA_USER_GUARDED] = code | NORMAL | GUARDED | USER | READ_ONLY | PXN;
+	level3[ARENA_USER_GUARDED + 1] = (code + PAGE_SIZE) | NORMAL | GUARDED | USER | READ_ONLY |
+					 PXN;
+}
+
+static bool has_pauth(void)
+{
+	return (read_reg(id_aa64isar1_el1) & 0xff000ff0UL) != 0;
+}
+
+static void set_keys(void)
+{
+	write_reg(S3_0_C2_C1_0, 0x0123456789abcdefUL); /* APIAKeyLo_EL1 */
+	write_reg(S3_0_C2_C1_1, 0xfedcba9876543210UL);
+	write_reg(S3_0_C2_C1_2, 0x1357924680abcdefUL); /* APIBKeyLo_EL1 */
+	write_reg(S3_0_C2_C1_3, 0x2468013579bdf0eaUL);
+	write_reg(S3_0_C2_C2_0, 0x00112233ffeeddccUL); /* APDAKeyLo_EL1 */
+	write_reg(S3_0_C2_C2_1, 0x4455667788776655UL);
+	write_reg(S3_0_C2_C2_2, 0x99aabbccddeeff00UL); /* APDBKeyLo_EL1 */
+	write_reg(S3_0_C2_C2_3, 0x0f1e2d3c4b5a6978UL);
+	write_reg(S3_0_C2_C3_0, 0xa5a5a5a55a5a5a5aUL); /* APGAKeyLo_EL1 */
+	write_reg(S3_0_C2_C3_1, 0x123443211234abcdUL);
+}
+
+void arena_init(void)
+{
+	u64 *level1 = (u64 *)(read_reg(ttbr0_el1) & 0xfffffffff000UL);
+	u64 sctlr = read_reg(sctlr_el1) | SCTLR_EL0;
+
+	map_arena();
+	level2[0] = (u64)level3 | TABLE;
+	level1[ARENA >> 30] = (u64)level2 | TABLE;
+	write_reg(mair_el1, read_reg(mair_el1) | MAIR_TAGGED);
+	if (has_pauth()) {
+		set_keys();
+		sctlr |= SCTLR_PAUTH;
+	}
+	write_reg(sctlr_el1, sctlr);
+	dsb();
+	asm volatile("tlbi vmalle1; dsb sy; isb" ::: "memory");
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conformance.h"
+
+#define SGI 2
+#define STATE_WORDS (sizeof(struct machine_state) / 8)
+#define LINE 16UL /* no implementation has shorter cache lines */
+
+struct outcome outcomes[2];
+
+static u64 *memory_words(void)
+{
+	return (u64 *)scratch;
+}
+
+static void fill_memory(u64 seed)
+{
+	u64 *word = memory_words();
+
+	for (u64 i = 0; i < SCRATCH_SIZE / 8; i++) {
+		seed = seed * 6364136223846793005UL + 1442695040888963407UL;
+		word[i] = seed ^ seed >> 29;
+	}
+}
+
+static void write_code(const struct test_case *test)
+{
+	u32 *code = code_buffer + test->offset / 4;
+
+	for (u64 i = 0; i < test->count && i < MAX_WORDS; i++)
+		*(volatile u32 *)&code[i] = test->words[i];
+	for (u64 line = (u64)code & ~(LINE - 1); line < (u64)(code + test->count); line += LINE)
+		asm volatile("dc cvau, %0" ::"r"(line) : "memory");
+	asm volatile("dsb ish" ::: "memory");
+	for (u64 line = (u64)code & ~(LINE - 1); line < (u64)(code + test->count); line += LINE)
+		asm volatile("ic ivau, %0" ::"r"(line) : "memory");
+	asm volatile("dsb ish; isb" ::: "memory");
+}
+
+static void set_debug(const struct test_case *test)
+{
+	write_reg(dbgbvr0_el1, test->breakpoint[0][0]);
+	write_reg(dbgbcr0_el1, test->breakpoint[0][1]);
+	write_reg(dbgbvr1_el1, test->breakpoint[1][0]);
+	write_reg(dbgbcr1_el1, test->breakpoint[1][1]);
+	write_reg(dbgwvr0_el1, test->watchpoint[0]);
+	write_reg(dbgwcr0_el1, test->watchpoint[1]);
+	write_reg(mdscr_el1, test->mdscr);
+	write_reg(oslar_el1, test->flags & CASE_OS_LOCK ? 1UL : 0UL);
+	isb();
+}
+
+static void clear_debug(void)
+{
+	write_reg(oslar_el1, 0UL);
+	write_reg(mdscr_el1, 0UL);
+	write_reg(dbgbcr0_el1, 0UL);
+	write_reg(dbgbcr1_el1, 0UL);
+	write_reg(dbgwcr0_el1, 0UL);
+	isb();
+}
+
+/* What a case has left pending must not reach the next one. */
+static void drain_interrupts(void)
+{
+	for (u32 intid = gic_acknowledge(); intid < INTID_SPURIOUS - 3; intid = gic_acknowledge())
+		gic_end(intid);
+}
+
+static void run_once(const struct test_case *test, struct outcome *outcome,
+		     void (*run)(const struct machine_state *))
+{
+	bool debug = test->mdscr || (test->flags & CASE_OS_LOCK);
+	u64 vbar = read_reg(vbar_el1);
+
+	fill_memory(test->seed);
+	if (test->flags & CASE_IRQ)
+		gic_send(SGI, 0);
+	if (debug)
+		set_debug(test);
+	outcome->state.irqs = outcome->state.irq_pc = outcome->state.irq_pstate = 0;
+	outcome->state.irq_save[0] = outcome->state.irq_save[1] = 0;
+	this_cpu()->state = (struct state *)&outcome->state;
+	run(&test->start);
+	this_cpu()->state = NULL;
+	write_reg(vbar_el1, vbar);
+	isb();
+	if (debug)
+		clear_debug();
+	if (test->flags & CASE_IRQ)
+		drain_interrupts();
+	for (u64 i = 0; i < SCRATCH_SIZE / 8; i++)
+		outcome->memory[i] = memory_words()[i];
+}
+
+static void compare(struct result *result)
+{
+	const u64 *left = (const u64 *)&outcomes[0], *right = (const u64 *)&outcomes[1];
+
+	for (u64 i = 0; i < sizeof(struct outcome) / 8; i++) {
+		if (left[i] == right[i])
+			continue;
+		result->difference = i + 1;
+		result->native = left[i];
+		result->stepped = right[i];
+		return;
+	}
+}
+
+static void run_case(const struct test_case *test, struct result *result)
+{
+	*result = (struct result){ 0 };
+	write_code(test);
+	run_once(test, &outcomes[0], run_free);
+	run_once(test, &outcomes[1], run_stepped);
+	compare(result);
+	result->vector = outcomes[0].state.vector;
+	result->esr = outcomes[0].state.esr;
+	result->pc = outcomes[0].state.pc;
+	result->irqs = outcomes[0].state.irqs;
+}
+
+void run_cases(const struct test_case *cases, u64 count, struct result *results)
+{
+	for (u64 i = 0; i < count; i++) {
+		store_release(&mailbox.progress, i);
+		run_case(&cases[i], &results[i]);
+	}
+}
