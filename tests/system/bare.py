@@ -361,5 +361,6 @@ def run_native(
         *("-serial", "stdio", "-kernel", str(image)),
     ]
     # Checkpoints are passed at once: more bytes than any payload has of them.
-    done = subprocess.run(argv, input=b"\n" * 256, capture_output=True, timeout=SECONDS, check=True)
+    typed = b"\n" * 4096
+    done = subprocess.run(argv, input=typed, capture_output=True, timeout=SECONDS, check=True)
     return Report(done.stdout.decode(errors="replace").replace("\r", ""))

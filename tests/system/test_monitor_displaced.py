@@ -12,16 +12,6 @@ from stepvisor.monitor.interface import VcpuCounters
 
 pytestmark = pytest.mark.system
 
-_KNOWN = {
-    "msr_osdlr": "the double lock would hold back the step, so it is not set",
-    "mrs_mdccint": "QEMU leaves the register of this read alone, the monitor's read does not",
-    "guest_step": "the guest's own step says that nothing was stepped (ESR_EL1.ISV)",
-    "guest_step_branch": "likewise",
-    "guest_step_load": "likewise",
-    "guest_step_svc": "the guest's own step is not over in SPSR_EL1",
-}
-"""Cases that differ, and why."""
-
 _REGION_FAULT = "ldxr_fault"
 
 _EXCLUSIVE = {
@@ -86,29 +76,13 @@ def _run(cpu: str) -> _Run:
     return _Run(names, hits, counters, report)
 
 
-def _differing(run: _Run) -> set[str]:
-    return {failure.split(":")[0].removeprefix("probed ") for failure in run.report.failures}
-
-
 @pytest.mark.parametrize("cpu", CPUS)
 def test_state_is_the_same_with_and_without_probe(cpu: str) -> None:
     run = _run(cpu)
 
-    unknown = [
-        failure
-        for failure in run.report.failures
-        if failure.split(":")[0].removeprefix("probed ") not in _KNOWN
-    ]
-    assert unknown == []
+    assert run.report.failures == []
     # Three passes over every case: twice unprobed, once probed in between.
-    assert run.report.passed == _PASSES * len(run.names) - len(run.report.failures)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.xfail(reason=why)) for n, why in _KNOWN.items()]
-)
-def test_known_difference_is_still_one(name: str) -> None:
-    assert name not in _differing(_run(CPUS[0]))
+    assert run.report.passed == _PASSES * len(run.names)
 
 
 @pytest.mark.parametrize("cpu", CPUS)

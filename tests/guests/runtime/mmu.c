@@ -14,8 +14,8 @@
 #define UXN (1UL << 54)
 
 #define MAIR (0x00UL | 0xffUL << 8) /* 0: Device-nGnRnE, 1: write-back */
-/* T0SZ, walks through write-back inner-shareable caches, no TTBR1, 40 bits of physical address. */
-#define TCR (25UL | 1UL << 8 | 1UL << 10 | 3UL << 12 | 1UL << 23 | 2UL << 32)
+/* T0SZ, walks through write-back inner-shareable caches, no TTBR1, 44 bits of physical address. */
+#define TCR (25UL | 1UL << 8 | 1UL << 10 | 3UL << 12 | 1UL << 23 | 4UL << 32)
 
 #define GIGABYTE 0x40000000UL
 
@@ -23,9 +23,8 @@ static u64 table[512] __attribute__((aligned(4096))) = {
 	[0] = 0 | BLOCK | ATTRIBUTES(0) | ACCESSED | PXN | UXN,
 	[1] = GIGABYTE | BLOCK | ATTRIBUTES(1) | INNER_SHAREABLE | ACCESSED | UXN,
 	[3] = GIGABYTE | BLOCK | ATTRIBUTES(1) | INNER_SHAREABLE | ACCESSED | USER | PXN,
-	[4] = 4 * GIGABYTE | BLOCK | ATTRIBUTES(0) | ACCESSED | PXN | UXN,
-	/* Far out: behind the end of RAM, and at 2^38, still inside stage 1's reach. */
-	[256] = 256 * GIGABYTE | BLOCK | ATTRIBUTES(0) | ACCESSED | PXN | UXN,
+	/* Where a stage 2 of 40 bits has nothing. */
+	[5] = 1UL << 40 | BLOCK | ATTRIBUTES(0) | ACCESSED | PXN | UXN,
 };
 
 void mmu_on(void)
