@@ -25,16 +25,15 @@ TRACE = (
 )
 
 
-def leftovers() -> set[Path]:
-    """Files where shared memory and temporary files live, and named sockets."""
-    places = (Path("/dev/shm"), Path(tempfile.gettempdir()))  # noqa: S108 - looked at, not used
-    files = {path for place in places for path in place.glob("*stepvisor*")}
+def leftovers(temporary: Path) -> set[str]:
+    """Everything in the temporary directory; of shared memory and sockets what is ours."""
+    shared = {str(path) for path in Path("/dev/shm").glob("*stepvisor*")}  # noqa: S108 - looked at
     sockets = {
-        Path(line.split()[-1])
-        for line in Path("/proc/net/unix").read_text().splitlines()[1:]
-        if "stepvisor" in line or "qemu" in line or "qmp" in line
+        line.split()[-1]
+        for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()[1:]
+        if "stepvisor" in line or str(temporary) in line
     }
-    return files | sockets
+    return shared | sockets | {str(path) for path in temporary.iterdir()}
 
 
 def is_qemu(pid: int) -> bool:
@@ -56,10 +55,13 @@ def wait_for_hits(process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    before = leftovers()
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Temporary files of this test go where nobody else's are."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    before = leftovers(tmp_path)
     yield
-    assert leftovers() <= before
+    assert leftovers(tmp_path) <= before
 
 
 def test_success(command_line: CommandLine) -> None:

@@ -19,6 +19,9 @@ __all__ = ("Console",)
 _KEPT = 1 << 20
 _TAIL = 400
 
+_LAST_SECONDS = 2.0
+"""For the reader to get to the end of what was said."""
+
 
 class Console:
     """Text from and to the guest."""
@@ -63,6 +66,8 @@ class Console:
         try:
             self._socket.sendall(data)
         except OSError as error:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended, _LAST_SECONDS)
             message = f"the guest's console is closed; its last words: {self.tail()}"
             raise GuestError(message) from error
 

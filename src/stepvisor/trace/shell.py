@@ -72,7 +72,7 @@ class Shell:
         nonce = secrets.token_hex(8)
         line = _command_line(command, nonce)
         start = self._console.position
-        self._console.write(line)
+        self._type(line)
         begin, end = f"\n{nonce}-begin\n", rf"\n{nonce}-end (\d+)\n"
         pattern = re.compile(_any_newline(begin + "(.*?)" + end), re.DOTALL)
         try:
@@ -89,6 +89,13 @@ class Shell:
         text = whole[1].decode(errors="replace").replace("\r\n", "\n")
         return Completed(command=command, exit_code=int(match[1]), output=text)
 
+    def _type(self, line: bytes) -> None:
+        try:
+            self._console.write(line)
+        except GuestError:
+            self._alive()  # knows better why nobody listens
+            raise
+
     def _wait_echo(self, timeout: float) -> None:
         """Type until somebody who understands shell answers."""
         deadline = time.monotonic() + timeout
@@ -96,7 +103,7 @@ class Shell:
         answer = re.compile(_any_newline(rf"\n{nonce}-ready\n"))
         start = self._console.position
         while True:
-            self._console.write(f"\nprintf '\\n%s-%s\\n' {nonce} ready\n".encode())
+            self._type(f"\nprintf '\\n%s-%s\\n' {nonce} ready\n".encode())
             left = min(_PROBE_SECONDS, deadline - time.monotonic())
             try:
                 self._console.expect(answer, max(left, 0.01), start, self._alive)
