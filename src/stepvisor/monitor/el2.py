@@ -1,35 +1,39 @@
 """Our own EL2 monitor behind the backend interface."""
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from stepvisor._gen import wire
-from stepvisor.errors import MonitorError, ProbeError
+from stepvisor.errors import GuestConfigError, MonitorError, ProbeError
 from stepvisor.machine.ram import GuestRam
+from stepvisor.monitor.answers import Answer, AnswerAction, AnswerBoard
 from stepvisor.monitor.events import Drained
+from stepvisor.monitor.guest_event import Clock
 from stepvisor.monitor.interface import (
-    Action,
     Capabilities,
-    Event,
     Plan,
     Policy,
     ProbeRequest,
-    StepOption,
     VcpuCounters,
 )
 from stepvisor.monitor.link import BootParameters, Heartbeat, Link
 from stepvisor.monitor.mailbox import Mailbox, RefusedError
 from stepvisor.monitor.registers import CpuRegisters
 from stepvisor.monitor.ring import RingReader
+from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter
 
-__all__ = ("El2Monitor",)
+__all__ = ("El2Monitor", "OwnSteps")
 
 _PLANS = {plan: wire.Plan[plan.name] for plan in Plan}
-_ACTIONS = {action: wire.Action[action.name] for action in Action}
-_ALL_VCPUS = (1 << wire.MAX_VCPUS) - 1
+_NAME = np.dtype([("name", np.uint8, 16)])
+"""CONFIGURE_STEP's bulk argument: the name of a task."""
+_ROUTE_SECONDS = 2.0
+_ROUTE_POLL_SECONDS = 0.002
 
 _REFUSALS = {
     wire.Status.BAD_ADDRESS: "its address is not guest memory that can be probed",
@@ -37,6 +41,19 @@ _REFUSALS = {
     wire.Status.NO_MEMORY: "the monitor has no page left for another shadow; use fewer probes",
     wire.Status.ALREADY_ARMED: "a probe is armed there already",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSteps:
+    """The monitor stepped a routine of its own."""
+
+    stepped: int
+    """What the routine returned while it was stepped."""
+    free: int
+    """What it returned when it ran freely."""
+    steps: int
+    trail: tuple[int, ...]
+    """Where it was after each step, the first ones: addresses at EL2."""
 
 
 class El2Monitor:
@@ -62,6 +79,12 @@ class El2Monitor:
         self._rings = [
             RingReader(vcpu, _ring(region, vcpu), index[vcpu : vcpu + 1]) for vcpu in range(vcpus)
         ]
+        self._answers = AnswerBoard(_part(region, wire.ANSWERS_OFFSET, wire.ANSWER, vcpus))
+        self._flags = wire.Flag(parameters.flags)
+        self._draining = threading.Lock()
+        self._parked_hits = Drained()
+        self._parked_events = Drained()
+        self._listening = False
         self._heartbeat: Heartbeat | None = Heartbeat(control)
 
     @property
@@ -72,12 +95,20 @@ class El2Monitor:
             probes=wire.MAX_SLOTS - wire.PRIVATE_SLOTS - 1,
             hit_registers=wire.HIT_REGISTERS,
             policies=frozenset(Policy),
+            events=frozenset(Event),
+            answers=frozenset(AnswerAction),
+            step_options=StepOption(sum(StepOption)),
         )
 
     @property
     def frequency(self) -> int:
         """Counter ticks per second (CNTFRQ_EL0)."""
         return int(self._control["frequency"][0])
+
+    @property
+    def clock(self) -> Clock:
+        """Counter values as guest time."""
+        return Clock(self.start_ticks, self.frequency)
 
     @property
     def start_ticks(self) -> int:
@@ -109,11 +140,25 @@ class El2Monitor:
         for name in ("ipa", "va", "slot", "word"):
             table[name] = [getattr(probe, name) for probe in probes]
         table["plan"] = [_PLANS[probe.plan] for probe in probes]
-        table["action"] = [_ACTIONS[probe.action] for probe in probes]
+        table["action"] = [probe.action for probe in probes]
+        table["trap"] = [probe.trap for probe in probes]
         try:
-            self._mailbox.command(wire.Command.ARM, bulk=table)
+            self._arm(table)
         except RefusedError as error:
             raise _refusal(error, probes) from error
+
+    def _arm(self, table: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
+        """For a BRK, every vCPU must have routed debug exceptions to EL2, at an exit of its own."""
+        deadline = time.monotonic() + _ROUTE_SECONDS
+        while True:
+            try:
+                self._mailbox.command(wire.Command.ARM, bulk=table)
+            except RefusedError as error:
+                if error.status != wire.Status.NOT_READY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_ROUTE_POLL_SECONDS)
+            else:
+                return
 
     def disarm(self, slots: Sequence[int]) -> None:
         """Disarm; a probe that the guest has already removed is no error."""
@@ -130,28 +175,84 @@ class El2Monitor:
             else:
                 return
 
-    def configure_step(self, options: StepOption) -> None:
-        """How stepping goes that starts from now on; it ends where it is told to."""
-        bits = sum(int(wire.StepOption[str(option.name)]) for option in options)
-        self._mailbox.command(wire.Command.CONFIGURE_STEP, (bits, int(wire.Until.NEVER)))
+    def configure_step(
+        self,
+        options: StepOption,
+        end: StepEnd = StepEnd(),  # noqa: B008 - immutable
+        task: TaskFilter | None = None,
+    ) -> None:
+        """How stepping goes that starts from now on; without an `end`, until it is told to."""
+        bits, name, offset = int(options), np.zeros(16, np.uint8), 0
+        if task is not None:
+            bits |= wire.StepOption.TASK
+            name[: len(task.name)] = np.frombuffer(task.name, np.uint8)
+            offset = task.offset
+        self._mailbox.command(
+            wire.Command.CONFIGURE_STEP,
+            (bits, int(end.until), end.address, end.limit, offset),
+            bulk=name.view(_NAME),
+        )
 
-    def set_events(self, events: AbstractSet[Event]) -> None:
-        """Report these, of all vCPUs, without waiting for answers; nothing else."""
-        bits = sum(1 << int(wire.Event[event.name]) for event in events)
-        self._mailbox.command(wire.Command.SET_EVENTS, (_ALL_VCPUS, bits))
+    def set_stepping(self, vcpus: AbstractSet[int] | None, *, on: bool) -> None:
+        """Taken up by each vCPU at its next exit; the monitor's tick is one."""
+        stepping = wire.AnswerStepping.ON if on else wire.AnswerStepping.OFF
+        self._mailbox.command(wire.Command.SET_STEPPING, (self._mask(vcpus), int(stepping)))
+
+    def set_events(
+        self,
+        events: AbstractSet[Event],
+        *,
+        vcpus: AbstractSet[int] | None = None,
+        synchronous: AbstractSet[Event] = frozenset(),
+        timeout: float = 1.0,
+    ) -> None:
+        """Report exactly these, of these vCPUs; wait for answers to the `synchronous` of them."""
+        self._mailbox.command(
+            wire.Command.SET_EVENTS,
+            (self._mask(vcpus), _bits(events), _bits(synchronous & events), int(timeout * 1000)),
+        )
+
+    def answer(self, vcpu: int, sequence: int, answer: Answer) -> None:
+        """One store: no command, no exit."""
+        self._answers.write(vcpu, sequence, answer)
+
+    def listen(self, *, on: bool) -> None:
+        """See :meth:`Backend.listen`."""
+        with self._draining:
+            self._drain_rings()
+            self._parked_events = Drained()
+            self._listening = on
+
+    def drain_events(self) -> Drained:
+        """Events and notices since the last call; hits stay for :meth:`drain`."""
+        with self._draining:
+            self._drain_rings()
+            drained, self._parked_events = self._parked_events, Drained()
+        return drained
+
+    def set_paused(self, paused: bool) -> None:
+        """All vCPUs stand still at EL2 from their next exit on, or go on."""
+        flag = wire.Flag.PAUSED
+        self._set_flags(self._flags | flag if paused else self._flags & ~flag)
+
+    def step_monitor(self, argument: int) -> OwnSteps:
+        """Let the monitor step a routine of its own at EL2; `argument` is what it computes from."""
+        results = self._mailbox.command(wire.Command.STEP_MONITOR, (argument,)).tolist()
+        count = min(results[2], len(results) - 3)
+        return OwnSteps(
+            stepped=results[0], free=results[1], steps=results[2], trail=tuple(results[3:][:count])
+        )
 
     def set_policy(self, policy: Policy) -> None:
         """What happens when a ring is full, from now on."""
-        flags = wire.Flag(self._parameters.flags) & ~wire.Flag.DROP_WHEN_FULL
-        if policy is Policy.DROP:
-            flags |= wire.Flag.DROP_WHEN_FULL
-        self._mailbox.command(wire.Command.SET_FLAGS, (int(flags),))
+        flag = wire.Flag.DROP_WHEN_FULL
+        self._set_flags(self._flags | flag if policy is Policy.DROP else self._flags & ~flag)
 
     def drain(self) -> Drained:
-        """Everything recorded since the last call."""
-        drained = Drained()
-        for ring in self._rings:
-            ring.drain(drained)
+        """Hits and notices recorded since the last call; events stay for :meth:`drain_events`."""
+        with self._draining:
+            self._drain_rings()
+            drained, self._parked_hits = self._parked_hits, Drained()
         return drained
 
     def read_cpu(self) -> CpuRegisters:
@@ -182,11 +283,39 @@ class El2Monitor:
         """Make the monitor take an exception of its own: a test of its last words."""
         self._mailbox.command(wire.Command.CRASH)
 
+    def _drain_rings(self) -> None:
+        """Move what the rings hold to those who have not asked for it yet."""
+        drained = Drained()
+        for ring in self._rings:
+            ring.drain(drained)
+        hits, events = self._parked_hits, self._parked_events
+        hits.hits += drained.hits
+        hits.notices += drained.notices
+        if self._listening:
+            events.events += drained.events
+            events.notices += drained.notices
+
+    def _set_flags(self, flags: wire.Flag) -> None:
+        self._mailbox.command(wire.Command.SET_FLAGS, (int(flags),))
+        self._flags = flags
+
+    def _mask(self, vcpus: AbstractSet[int] | None) -> int:
+        every = range(self._parameters.vcpus)
+        wrong = set(vcpus or ()) - set(every)
+        if wrong:
+            message = f"vCPU {min(wrong)} does not exist: this guest has 0 to {len(every) - 1}"
+            raise GuestConfigError(message)
+        return sum(1 << vcpu for vcpu in (every if vcpus is None else vcpus))
+
     def close(self) -> None:
         """Stop the heartbeat and let go of the shared memory."""
         if self._heartbeat is not None:
             self._heartbeat.close()
             self._heartbeat = None
+
+
+def _bits(events: AbstractSet[Event]) -> int:
+    return sum(1 << event for event in events)
 
 
 def _part(

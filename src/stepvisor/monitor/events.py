@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 
 from stepvisor._gen import wire
 
-__all__ = ("HIT_DTYPE", "Drained", "Lost", "Notice", "ProbeChanged", "ProbeGone")
+__all__ = ("EVENT_DTYPE", "HIT_DTYPE", "Drained", "Lost", "Notice", "ProbeChanged", "ProbeGone")
 
 HIT_DTYPE = wire.RECORD_HIT
 """One hit: fields ``vcpu``, ``slot``, ``sequence`` (per vCPU), ``ticks`` (counter), ``pc`` and
 ``x`` (x0 upwards); the array is the ring's own format, so that draining is one copy."""
+
+EVENT_DTYPE = wire.RECORD_EVENT
+"""One event, with the fields of :class:`stepvisor.monitor.guest_event.GuestEvent` (``event`` for
+its kind), ``ticks`` instead of the time, in the ring's own format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ class Drained:
     hits: list[NDArray[np.void]] = field(default_factory=list)
     """Arrays of :data:`HIT_DTYPE`, each of one vCPU and in its order."""
     notices: list[Notice] = field(default_factory=list)
+    events: list[NDArray[np.void]] = field(default_factory=list)
+    """Arrays of :data:`EVENT_DTYPE`, each of one vCPU and in its order."""
 
     def __bool__(self) -> bool:
         """Whether anything came."""
-        return bool(self.hits or self.notices)
+        return bool(self.hits or self.notices or self.events)

@@ -10,8 +10,19 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
+from stepvisor.monitor.answers import Answer, AnswerAction
 from stepvisor.monitor.events import Drained
+from stepvisor.monitor.guest_event import Clock
 from stepvisor.monitor.registers import CpuRegisters
+from stepvisor.monitor.vocabulary import (
+    NO_STEP_OPTIONS,
+    Action,
+    Event,
+    StepEnd,
+    StepOption,
+    TaskFilter,
+    Trap,
+)
 
 __all__ = (
     "Action",
@@ -21,7 +32,10 @@ __all__ = (
     "Plan",
     "Policy",
     "ProbeRequest",
+    "StepEnd",
     "StepOption",
+    "TaskFilter",
+    "Trap",
     "VcpuCounters",
 )
 
@@ -33,36 +47,6 @@ class Plan(enum.Enum):
     STEP_BRANCH_IMMEDIATE = "also to a target encoded in the instruction"
     STEP_BRANCH_REGISTER = "to the address in a register"
     STEP_OTHER = "anywhere: an exception return or an instruction that traps"
-
-
-class Action(enum.Enum):
-    """What a hit does."""
-
-    RECORD = "record it"
-    STEP_START = "step this vCPU from here"
-    STEP_STOP = "end that"
-    STEP_OVER = "end that until the function returns"
-
-
-class StepOption(enum.Flag):
-    """How vCPUs are stepped."""
-
-    SILENT = enum.auto()
-    """No records."""
-    EL0 = enum.auto()
-    """Records of user code, too."""
-    INTERRUPTS = enum.auto()
-    """Through the handlers of interrupts, too; else they run freely."""
-
-
-class Event(enum.Enum):
-    """What a guest can do that a hypervisor may tell of."""
-
-    SINGLESTEP = "an instruction was stepped"
-    PRIVILEGED_CALL = "SMC"
-    SOFTWARE_BREAKPOINT = "BRK"
-    HARDWARE_BREAKPOINT = "a breakpoint of the guest's own"
-    GUEST_REQUEST = "HVC"
 
 
 class Policy(enum.Enum):
@@ -84,6 +68,11 @@ class Capabilities:
     hit_registers: int
     """General registers in a hit, from x0."""
     policies: frozenset[Policy]
+    events: frozenset[Event] = frozenset()
+    """What :meth:`Backend.set_events` takes."""
+    answers: frozenset[AnswerAction] = frozenset()
+    """What a synchronous event can be answered with."""
+    step_options: StepOption = NO_STEP_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +91,7 @@ class ProbeRequest:
     label: str
     """What the user calls it, for messages."""
     action: Action = Action.RECORD
+    trap: Trap = Trap.SMC
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +120,8 @@ class VcpuCounters:
     region_steps: int = 0
     """Exclusive sequences that ran as a whole meanwhile."""
     events: int = 0
+    unanswered: int = 0
+    """Synchronous events that got no answer in time."""
 
 
 class Backend(Protocol):
@@ -142,6 +134,10 @@ class Backend(Protocol):
     @property
     def frequency(self) -> int:
         """Ticks per second of the counter in events."""
+
+    @property
+    def clock(self) -> Clock:
+        """Counter values as guest time."""
 
     @property
     def start_ticks(self) -> int:
@@ -163,17 +159,51 @@ class Backend(Protocol):
     def disarm(self, slots: Sequence[int]) -> None:
         """Disarm; their hits up to now stay readable."""
 
-    def configure_step(self, options: StepOption) -> None:
-        """How stepping goes that starts from now on, by :attr:`Action.STEP_START`."""
+    def configure_step(
+        self,
+        options: StepOption,
+        end: StepEnd = StepEnd(),  # noqa: B008 - immutable
+        task: TaskFilter | None = None,
+    ) -> None:
+        """How stepping goes that starts from now on, and when it ends by itself."""
 
-    def set_events(self, events: AbstractSet[Event]) -> None:
-        """Report these, of all vCPUs, without waiting for answers; nothing else."""
+    def set_stepping(self, vcpus: AbstractSet[int] | None, *, on: bool) -> None:
+        """Step these vCPUs (None: all) from where they are, or let them run.
+
+        Both may be repeated; what is on stays on, what is off stays off.
+        """
+
+    def set_events(
+        self,
+        events: AbstractSet[Event],
+        *,
+        vcpus: AbstractSet[int] | None = None,
+        synchronous: AbstractSet[Event] = frozenset(),
+        timeout: float = 1.0,
+    ) -> None:
+        """Report exactly these, of these vCPUs (None: of all).
+
+        A vCPU waits at those of them that are `synchronous` for :meth:`answer`, at most `timeout`
+        seconds, which is one value for all vCPUs.
+        """
+
+    def answer(self, vcpu: int, sequence: int, answer: Answer) -> None:
+        """Let a vCPU go on that waits at the event `sequence`; no other one is disturbed."""
+
+    def listen(self, *, on: bool) -> None:
+        """Whether events are kept for :meth:`drain_events`; those before are thrown away."""
+
+    def drain_events(self) -> Drained:
+        """Events and notices since the last call; empty when there are none."""
+
+    def set_paused(self, paused: bool) -> None:
+        """Make the guest stand still, or go on. Commands work meanwhile. Both may be repeated."""
 
     def set_policy(self, policy: Policy) -> None:
         """What happens when a ring is full, from now on."""
 
     def drain(self) -> Drained:
-        """Everything recorded since the last call; empty when there is nothing."""
+        """Hits and notices since the last call; empty when there is nothing."""
 
     def read_cpu(self) -> CpuRegisters:
         """Registers of whichever vCPU answers first, as its guest has them at that moment."""

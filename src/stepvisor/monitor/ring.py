@@ -19,7 +19,8 @@ from stepvisor.monitor.events import Drained, Lost, Notice, ProbeChanged, ProbeG
 
 __all__ = ("RingReader",)
 
-_HIT_SIZE = wire.RECORD_HIT.itemsize
+_BULK = {int(wire.Record.HIT): wire.RECORD_HIT, int(wire.Record.EVENT): wire.RECORD_EVENT}
+"""Records that come in numbers."""
 _HEADER_SIZE = wire.RECORD.itemsize
 _ALIGN = 8
 
@@ -73,10 +74,12 @@ class RingReader:
         """Consume contiguous bytes; returns how many, PAD up to the end of the ring included."""
         done = 0
         while done < len(chunk):
-            hits = self._hits(chunk[done:])
-            if len(hits):
-                into.hits.append(hits)
-                done += len(hits) * _HIT_SIZE
+            kind = int(chunk[done])
+            dtype = _BULK.get(kind)
+            records = None if dtype is None else self._bulk(chunk[done:], kind, dtype)
+            if records is not None and len(records):
+                (into.hits if kind == wire.Record.HIT else into.events).append(records)
+                done += records.nbytes
                 continue
             size, notice = self._record(chunk[done:], at_end=at_end)
             if notice is not None:
@@ -84,27 +87,29 @@ class RingReader:
             done += size
         return done
 
-    def _hits(self, chunk: NDArray[np.uint8]) -> NDArray[np.void]:
-        """A copy of the hits that `chunk` begins with."""
-        count = min(len(chunk) // _HIT_SIZE, _WINDOW)
-        records = chunk[: count * _HIT_SIZE].view(wire.RECORD_HIT)
+    def _bulk(
+        self, chunk: NDArray[np.uint8], kind: int, dtype: np.dtype[np.void]
+    ) -> NDArray[np.void]:
+        """A copy of the records of `kind` that `chunk` begins with."""
+        count = min(len(chunk) // dtype.itemsize, _WINDOW)
+        records = chunk[: count * dtype.itemsize].view(dtype)
         good = (
-            (records["type"] == wire.Record.HIT)
-            & (records["size"] == _HIT_SIZE)
+            (records["type"] == kind)
+            & (records["size"] == dtype.itemsize)
             & (records["vcpu"] == self._vcpu)
         )
         if not good.all():
             records = records[: int(np.argmin(good))]
-        hits = records.copy()
-        expected = np.arange(self._sequence, self._sequence + len(hits), dtype=np.uint64)
-        if not np.array_equal(hits["sequence"], expected):
-            wrong = int(np.argmin(hits["sequence"] == expected))
-            raise self._out_of_sequence(int(hits["sequence"][wrong]), int(expected[wrong]))
-        self._sequence += len(hits)
-        return hits
+        records = records.copy()
+        expected = np.arange(self._sequence, self._sequence + len(records), dtype=np.uint64)
+        if not np.array_equal(records["sequence"], expected):
+            wrong = int(np.argmin(records["sequence"] == expected))
+            raise self._out_of_sequence(int(records["sequence"][wrong]), int(expected[wrong]))
+        self._sequence += len(records)
+        return records
 
     def _record(self, chunk: NDArray[np.uint8], *, at_end: bool) -> tuple[int, Notice | None]:
-        """Size and content of the one record at the start of `chunk` that is not a hit."""
+        """Size and content of the one record at the start of `chunk` that is a notice."""
         kind, size = (int(value) for value in chunk[:4].view("<u2"))
         if kind == wire.Record.PAD and (size == 0 or len(chunk) < _HEADER_SIZE):
             if not at_end:
