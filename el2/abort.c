@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stage-2 aborts: shadowed pages, emulated GIC registers, and addresses where there is nothing. */
+#include "abort.h"
 #include "arch_gen.h"
 #include "gic_mmio.h"
 #include "inject.h"
@@ -40,8 +41,7 @@ static u64 load_from(ipa_t address, u64 size)
 	}
 }
 
-/* What a load leaves in its register: sign-extended to 32 or 64 bits, or zero-extended. */
-static u64 extend(u64 value, u64 size, u64 esr)
+u64 abort_extend(u64 value, u64 size, u64 esr)
 {
 	u64 shift = 64 - 8 * size;
 
@@ -66,7 +66,7 @@ static enum trap_result access_shadowed(struct vcpu *v, u64 esr)
 	u64 size = 1UL << FIELD(esr, ISS_DABT_SAS);
 
 	if (can_emulate_load(v, esr, size)) {
-		u64 value = extend(load_from(fault_address(), size), size, esr);
+		u64 value = abort_extend(load_from(fault_address(), size), size, esr);
 
 		if (esr & ISS_DABT_AR)
 			asm volatile("dmb ishld" ::: "memory"); /* Load-acquire. */

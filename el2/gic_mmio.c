@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gic_mmio.h"
 
+#include "abort.h"
 #include "arch_gen.h"
 #include "gic.h"
 #include "gic_registers.h"
@@ -220,12 +221,13 @@ bool gic_mmio_access(struct vcpu *v, ipa_t address, u64 esr)
 		.address = address.raw,
 		.size = 1UL << FIELD(esr, ISS_DABT_SAS),
 		.write = (esr & ISS_DABT_WnR) != 0,
-		.value = vcpu_register(v, target),
 	};
 
+	if (access.write)
+		access.value = vcpu_register(v, target);
 	if (!(esr & ISS_DABT_ISV) || (esr & ISS_DABT_CM) || !perform(v, &access))
 		return false;
 	if (!access.write)
-		vcpu_set_register(v, target, access.value);
+		vcpu_set_register(v, target, abort_extend(access.value, access.size, esr));
 	return true;
 }

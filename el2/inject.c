@@ -19,6 +19,11 @@ static u64 vector_offset(u64 pstate)
 	return FIELD(pstate, SPSR_ELx_M) == MODE_EL1H ? 0x200 : 0;
 }
 
+u64 inject_vector(const struct vcpu *v)
+{
+	return read_sysreg(vbar_el1) + vector_offset(v->frame.pstate);
+}
+
 static bool has_mte(void)
 {
 	return FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_MTE) >= 2;

@@ -174,6 +174,8 @@ _Static_assert(__builtin_offsetof(struct sv_vcpu_status, events) == SV_VCPU_STAT
                "vcpu_status.events");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, unanswered) == SV_VCPU_STATUS_UNANSWERED_OFFSET,
                "vcpu_status.unanswered");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, emulated) == SV_VCPU_STATUS_EMULATED_OFFSET,
+               "vcpu_status.emulated");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, reserved) == SV_VCPU_STATUS_RESERVED_OFFSET,
                "vcpu_status.reserved");
 _Static_assert(sizeof(struct sv_ring_index) == SV_RING_INDEX_SIZE, "ring_index");
@@ -340,3 +342,25 @@ _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, trap) == SV_PROBE_
                "probe_descriptor.trap");
 _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, action) == SV_PROBE_DESCRIPTOR_ACTION_OFFSET,
                "probe_descriptor.action");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, operand) == SV_PROBE_DESCRIPTOR_OPERAND_OFFSET,
+               "probe_descriptor.operand");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, operation) == SV_PROBE_DESCRIPTOR_OPERATION_OFFSET,
+               "probe_descriptor.operation");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, d) == SV_PROBE_DESCRIPTOR_D_OFFSET,
+               "probe_descriptor.d");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, n) == SV_PROBE_DESCRIPTOR_N_OFFSET,
+               "probe_descriptor.n");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, m) == SV_PROBE_DESCRIPTOR_M_OFFSET,
+               "probe_descriptor.m");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, a) == SV_PROBE_DESCRIPTOR_A_OFFSET,
+               "probe_descriptor.a");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, shift) == SV_PROBE_DESCRIPTOR_SHIFT_OFFSET,
+               "probe_descriptor.shift");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, immediate) == SV_PROBE_DESCRIPTOR_IMMEDIATE_OFFSET,
+               "probe_descriptor.immediate");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, shift_type) == SV_PROBE_DESCRIPTOR_SHIFT_TYPE_OFFSET,
+               "probe_descriptor.shift_type");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, program) == SV_PROBE_DESCRIPTOR_PROGRAM_OFFSET,
+               "probe_descriptor.program");
+_Static_assert(__builtin_offsetof(struct sv_probe_descriptor, reserved) == SV_PROBE_DESCRIPTOR_RESERVED_OFFSET,
+               "probe_descriptor.reserved");

@@ -85,13 +85,18 @@ static u32 breakpoints_implemented(void)
 	return (u32)FIELD(read_sysreg(id_aa64dfr0_el1), ID_AA64DFR0_EL1_BRPs) + 1;
 }
 
-bool region_decode(struct step *step, u64 pc)
+bool region_decode(struct step *step, u64 pc, u64 vector)
 {
 	u64 end = find_end(pc);
 
 	step->exits = 0;
-	return end && add_exit(step, end) && add_branch_exits(step, pc, end) &&
-	       step->exits <= breakpoints_implemented();
+	return end && add_exit(step, vector) && add_exit(step, end) &&
+	       add_branch_exits(step, pc, end) && step->exits <= breakpoints_implemented();
+}
+
+bool region_faulted(const struct step *step, u64 pc)
+{
+	return step->region && pc == step->exit[0];
 }
 
 bool region_left(const struct step *step, u64 pc)

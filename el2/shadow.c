@@ -181,6 +181,26 @@ static bool already_probed(const struct shadow *shadow, u64 address)
 	return false;
 }
 
+static void fill_slot(struct slot *slot, const struct sv_probe_descriptor *probe)
+{
+	slot->va = probe->va;
+	slot->address = ipa(probe->ipa);
+	slot->word = probe->word;
+	slot->plan = probe->plan;
+	slot->trap = (u8)probe->trap;
+	slot->action = (u8)probe->action;
+	slot->operand = probe->operand;
+	slot->operation = probe->operation;
+	slot->d = probe->d;
+	slot->n = probe->n;
+	slot->m = probe->m;
+	slot->a = probe->a;
+	slot->shift = probe->shift;
+	slot->immediate = probe->immediate;
+	slot->shift_type = probe->shift_type;
+	slot->program = probe->program;
+}
+
 static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *probe)
 {
 	ipa_t page = ipa_page(ipa(probe->ipa));
@@ -195,12 +215,7 @@ static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *prob
 		return SV_STATUS_NO_MEMORY;
 	if (already_probed(shadow, probe->ipa))
 		return SV_STATUS_ALREADY_ARMED;
-	slot->va = probe->va;
-	slot->address = ipa(probe->ipa);
-	slot->word = probe->word;
-	slot->plan = probe->plan;
-	slot->trap = probe->trap;
-	slot->action = probe->action;
+	fill_slot(slot, probe);
 	slot->next = shadow->first_slot;
 	shadow->first_slot = probe->slot;
 	slot_set_armed(slot, 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SMC, BRK and HVC of the guest: probe hits, and what the guest itself means by them. */
 #include "arch_gen.h"
+#include "emulate.h"
 #include "event.h"
 #include "monitor.h"
 #include "psci.h"
@@ -26,6 +27,12 @@ static enum trap_result hit(struct vcpu *v, u32 index)
 		if (slot->action == SV_ACTION_RECORD)
 			ring_put_hit(v, index);
 		tracer_hit(v, slot);
+	}
+	/* A tracer's step is under way, or starts here: it wants to see the instruction run. */
+	if (slot->plan == SV_PLAN_EMULATE && v->step.mode == STEP_NONE && !v->tracer &&
+	    emulate(v, slot)) {
+		v->status->emulated++;
+		return TRAP_RETRY;
 	}
 	step_displaced(v, slot);
 	return TRAP_RETRY;

@@ -8,6 +8,7 @@
 #include "hold.h"
 #include "inject.h"
 #include "monitor.h"
+#include "pointer_auth.h"
 #include "region.h"
 #include "shadow.h"
 #include "stage2.h"
@@ -85,7 +86,8 @@ static void set_going(struct vcpu *v)
 
 	step->pc = v->frame.pc;
 	step->going = true;
-	step->region = is_load_exclusive(step->word) && region_decode(step, step->pc);
+	step->region =
+		is_load_exclusive(step->word) && region_decode(step, step->pc, inject_vector(v));
 	hold_interrupts(v);
 	if (step->region) {
 		region_plant(step);
@@ -130,7 +132,9 @@ static void refresh_written_pages(struct vcpu *v)
 void step_displaced(struct vcpu *v, const struct slot *slot)
 {
 	v->step.word = slot->word;
-	v->step.plan = slot->plan;
+	v->step.plan = slot->plan == SV_PLAN_EMULATE ? branch_plan(slot->word) : slot->plan;
+	v->step.unsigned_pointer = v->frame.x[30];
+	v->step.modifier = read_sysreg(sp_el1);
 	v->step.base = branch_base(v, slot->word);
 	v->step.displaced = true;
 	if (v->step.mode == STEP_NONE) {
@@ -208,6 +212,8 @@ static enum arrival arrival_of(const struct vcpu *v)
 	u64 offset = v->frame.pc - read_sysreg(vbar_el1);
 	bool vector = offset < VECTORS_SIZE && offset % VECTOR_SIZE == 0;
 
+	if (region_faulted(&v->step, v->frame.pc))
+		return ARRIVED_SYNC_VECTOR;
 	if (v->step.region && region_left(&v->step, v->frame.pc))
 		return ARRIVED_NEXT;
 	if (branch_may_lead(&v->step, v->frame.pc) && v->step.plan != SV_PLAN_STEP_OTHER)
@@ -292,6 +298,15 @@ static void leave_region(struct vcpu *v)
 	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);
 }
 
+#define PACIASP 0xd503233fU
+
+/* A signature by the hardware: what the emulation of the next ones is measured against. */
+static void learn_signature(const struct vcpu *v)
+{
+	if (v->step.displaced && v->step.word == PACIASP)
+		pointer_auth_learn(v->step.unsigned_pointer, v->step.modifier, v->frame.x[30]);
+}
+
 void step_instruction_done(struct vcpu *v, u32 outcome)
 {
 	struct step *step = &v->step;
@@ -310,6 +325,7 @@ void step_instruction_done(struct vcpu *v, u32 outcome)
 		clean_guest_spsr(v);
 		outcome = SV_OUTCOME_EXCEPTION;
 	} else if (outcome != SV_OUTCOME_EXCEPTION) {
+		learn_signature(v);
 		follow_guest_ss(v);
 		outcome = step->region ? SV_OUTCOME_REGION : outcome;
 	}
@@ -328,7 +344,8 @@ static bool retry_as_region(struct vcpu *v, u64 esr)
 {
 	struct step *step = &v->step;
 
-	if (!(esr & ISS_STEP_EX) || step->region || !region_decode(step, step->pc))
+	if (!(esr & ISS_STEP_EX) || step->region ||
+	    !region_decode(step, step->pc, inject_vector(v)))
 		return false;
 	v->frame.pc = step->pc;
 	step->word = word_at_pc(v);

@@ -6,6 +6,9 @@
 #include "types.h"
 #include "vcpu.h"
 
+/* Where a synchronous exception of the guest's present state leads. */
+u64 inject_vector(const struct vcpu *v);
+
 /* The instruction at the guest's PC is undefined. */
 void inject_undefined(struct vcpu *v);
 

@@ -12,12 +12,19 @@ struct slot {
 	ipa_t address; /* where it lies */
 	u32 word;      /* the displaced instruction */
 	u16 plan;      /* SV_PLAN_* */
-	u16 trap;      /* SV_TRAP_* */
-	u32 action;    /* SV_ACTION_* */
+	u8 trap;       /* SV_TRAP_* */
+	u8 action;     /* SV_ACTION_* */
 	u32 armed;
 	u32 next; /* next slot of the same page, 0 ends the list */
-	u32 reserved0;
-	u64 reserved1[3];
+	/* The displaced instruction, decoded; as in struct sv_probe_descriptor. */
+	u16 operand;
+	u8 operation;
+	u8 d, n, m, a;
+	u8 shift;
+	u64 immediate;
+	u32 shift_type;
+	u32 program;
+	u64 reserved;
 };
 
 _Static_assert(sizeof(struct slot) == 64, "a slot is one cache line");

@@ -9,6 +9,9 @@
 /* Where EL1 finds a virtual address; false when it would fault. The guest's PAR_EL1 is kept. */
 bool translate_guest(u64 va, ipa_t *address);
 
+/* The same, and false also for memory that is not Normal. */
+bool translate_normal(u64 va, ipa_t *address);
+
 /* The instruction that the guest itself has at this virtual address, shadows apart. */
 bool read_guest_instruction(u64 va, u32 *word, ipa_t *address);
 

@@ -38,7 +38,9 @@ struct step {
 	enum step_mode mode;
 	u32 word; /* the instruction */
 	u64 pc;
-	u64 base;	    /* register operand of a branch to register, read before it runs */
+	u64 base;	      /* register operand of a branch to register, read before it runs */
+	u64 unsigned_pointer; /* x30 and SP before a displaced PACIASP */
+	u64 modifier;
 	u64 guest_mdscr;    /* what the guest believes MDSCR_EL1 holds */
 	u64 guest_osdlr;    /* what it believes OSDLR_EL1 holds */
 	bool guest_os_lock; /* what the guest believes OSLSR_EL1.OSLK holds */

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x7f30b165723ae579)
+#define SV_ABI_HASH REG_UL(0xf97a9ab565b83a65)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -109,6 +109,7 @@
 #define SV_PLAN_STEP_BRANCH_IMMEDIATE REG_U(2)
 #define SV_PLAN_STEP_BRANCH_REGISTER REG_U(3)
 #define SV_PLAN_STEP_OTHER REG_U(4)
+#define SV_PLAN_EMULATE REG_U(5)
 
 /* record.type */
 #define SV_RECORD_PAD REG_U(0)
@@ -123,6 +124,70 @@
 #define SV_ACTION_STEP_START REG_U(1)
 #define SV_ACTION_STEP_STOP REG_U(2)
 #define SV_ACTION_STEP_OVER REG_U(3)
+
+/* what an EMULATE plan does (probe_descriptor.operation); d, n, m, a are register numbers, 31 is zero unless a flag says SP */
+#define SV_OPERATION_NONE REG_U(0)
+#define SV_OPERATION_NOP REG_U(1)
+#define SV_OPERATION_MOVE REG_U(2)
+#define SV_OPERATION_INSERT REG_U(3)
+#define SV_OPERATION_ADR REG_U(4)
+#define SV_OPERATION_ADRP REG_U(5)
+#define SV_OPERATION_ADD REG_U(6)
+#define SV_OPERATION_SUB REG_U(7)
+#define SV_OPERATION_ADC REG_U(8)
+#define SV_OPERATION_SBC REG_U(9)
+#define SV_OPERATION_AND REG_U(10)
+#define SV_OPERATION_ORR REG_U(11)
+#define SV_OPERATION_EOR REG_U(12)
+#define SV_OPERATION_BITFIELD_UNSIGNED REG_U(13)
+#define SV_OPERATION_BITFIELD_SIGNED REG_U(14)
+#define SV_OPERATION_BITFIELD_INSERT REG_U(15)
+#define SV_OPERATION_EXTRACT REG_U(16)
+#define SV_OPERATION_SELECT REG_U(17)
+#define SV_OPERATION_COMPARE REG_U(18)
+#define SV_OPERATION_LSL REG_U(19)
+#define SV_OPERATION_LSR REG_U(20)
+#define SV_OPERATION_ASR REG_U(21)
+#define SV_OPERATION_ROR REG_U(22)
+#define SV_OPERATION_UDIV REG_U(23)
+#define SV_OPERATION_SDIV REG_U(24)
+#define SV_OPERATION_MADD REG_U(25)
+#define SV_OPERATION_MSUB REG_U(26)
+#define SV_OPERATION_SMADDL REG_U(27)
+#define SV_OPERATION_SMSUBL REG_U(28)
+#define SV_OPERATION_UMADDL REG_U(29)
+#define SV_OPERATION_UMSUBL REG_U(30)
+#define SV_OPERATION_SMULH REG_U(31)
+#define SV_OPERATION_UMULH REG_U(32)
+#define SV_OPERATION_CLZ REG_U(33)
+#define SV_OPERATION_CLS REG_U(34)
+#define SV_OPERATION_RBIT REG_U(35)
+#define SV_OPERATION_REV16 REG_U(36)
+#define SV_OPERATION_REV32 REG_U(37)
+#define SV_OPERATION_REV64 REG_U(38)
+#define SV_OPERATION_BRANCH REG_U(39)
+#define SV_OPERATION_BRANCH_IF REG_U(40)
+#define SV_OPERATION_BRANCH_ZERO REG_U(41)
+#define SV_OPERATION_BRANCH_BIT REG_U(42)
+#define SV_OPERATION_BRANCH_REGISTER REG_U(43)
+#define SV_OPERATION_LOAD REG_U(44)
+#define SV_OPERATION_READ_SP_EL0 REG_U(45)
+#define SV_OPERATION_PACIASP REG_U(46)
+
+/* probe_descriptor.operand: WIDE 64 bits, else 32; INVERT the second operand (BIC, ORN, CSINV), or ADD for COMPARE (CCMN); SIGNED load; EXTEND the second operand; INCREMENT it (CSINC); WRITEBACK and POST of LOAD; NONZERO for BRANCH_ZERO and BRANCH_BIT */
+#define SV_OPERAND_WIDE REG_U(1)
+#define SV_OPERAND_IMMEDIATE REG_U(2)
+#define SV_OPERAND_SET_FLAGS REG_U(4)
+#define SV_OPERAND_INVERT REG_U(8)
+#define SV_OPERAND_SP_N REG_U(16)
+#define SV_OPERAND_SP_D REG_U(32)
+#define SV_OPERAND_LINK REG_U(64)
+#define SV_OPERAND_SIGNED REG_U(128)
+#define SV_OPERAND_EXTEND REG_U(256)
+#define SV_OPERAND_INCREMENT REG_U(512)
+#define SV_OPERAND_WRITEBACK REG_U(1024)
+#define SV_OPERAND_POST REG_U(2048)
+#define SV_OPERAND_NONZERO REG_U(4096)
 
 /* what is planted (probe_descriptor.trap) */
 #define SV_TRAP_SMC REG_U(0)
@@ -261,7 +326,8 @@
 #define SV_VCPU_STATUS_TRACE_STEPS_OFFSET REG_UL(0x98)
 #define SV_VCPU_STATUS_EVENTS_OFFSET REG_UL(0xa0)
 #define SV_VCPU_STATUS_UNANSWERED_OFFSET REG_UL(0xa8)
-#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xb0)
+#define SV_VCPU_STATUS_EMULATED_OFFSET REG_UL(0xb0)
+#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xb8)
 
 #define SV_RING_INDEX_SIZE REG_UL(0x100)
 #define SV_RING_INDEX_HEAD_OFFSET REG_UL(0x0)
@@ -348,7 +414,7 @@
 #define SV_ANSWER_RESERVED0_OFFSET REG_UL(0x154)
 #define SV_ANSWER_RESERVED_OFFSET REG_UL(0x158)
 
-#define SV_PROBE_DESCRIPTOR_SIZE REG_UL(0x20)
+#define SV_PROBE_DESCRIPTOR_SIZE REG_UL(0x40)
 #define SV_PROBE_DESCRIPTOR_IPA_OFFSET REG_UL(0x0)
 #define SV_PROBE_DESCRIPTOR_VA_OFFSET REG_UL(0x8)
 #define SV_PROBE_DESCRIPTOR_SLOT_OFFSET REG_UL(0x10)
@@ -356,6 +422,17 @@
 #define SV_PROBE_DESCRIPTOR_PLAN_OFFSET REG_UL(0x18)
 #define SV_PROBE_DESCRIPTOR_TRAP_OFFSET REG_UL(0x1a)
 #define SV_PROBE_DESCRIPTOR_ACTION_OFFSET REG_UL(0x1c)
+#define SV_PROBE_DESCRIPTOR_OPERAND_OFFSET REG_UL(0x20)
+#define SV_PROBE_DESCRIPTOR_OPERATION_OFFSET REG_UL(0x22)
+#define SV_PROBE_DESCRIPTOR_D_OFFSET REG_UL(0x23)
+#define SV_PROBE_DESCRIPTOR_N_OFFSET REG_UL(0x24)
+#define SV_PROBE_DESCRIPTOR_M_OFFSET REG_UL(0x25)
+#define SV_PROBE_DESCRIPTOR_A_OFFSET REG_UL(0x26)
+#define SV_PROBE_DESCRIPTOR_SHIFT_OFFSET REG_UL(0x27)
+#define SV_PROBE_DESCRIPTOR_IMMEDIATE_OFFSET REG_UL(0x28)
+#define SV_PROBE_DESCRIPTOR_SHIFT_TYPE_OFFSET REG_UL(0x30)
+#define SV_PROBE_DESCRIPTOR_PROGRAM_OFFSET REG_UL(0x34)
+#define SV_PROBE_DESCRIPTOR_RESERVED_OFFSET REG_UL(0x38)
 
 #ifndef __ASSEMBLER__
 
@@ -455,7 +532,8 @@ struct sv_vcpu_status {
 	u64 trace_steps; /* instructions stepped by a tracer */
 	u64 events; /* monitor events */
 	u64 unanswered; /* synchronous events that the host did not answer in time */
-	u64 reserved[234];
+	u64 emulated; /* displaced instructions that the monitor performed itself */
+	u64 reserved[233];
 };
 
 /* producer and consumer positions of one ring, a cache line apart */
@@ -538,6 +616,17 @@ struct sv_probe_descriptor {
 	u16 plan; /* enum plan */
 	u16 trap; /* enum trap */
 	u32 action; /* enum action */
+	u16 operand; /* enum operand bits, for EMULATE */
+	u8 operation; /* enum operation, for EMULATE */
+	u8 d; /* destination register */
+	u8 n; /* first source register */
+	u8 m; /* second source register */
+	u8 a; /* third source register; condition of SELECT, COMPARE, BRANCH_IF; bytes of LOAD */
+	u8 shift; /* amount: of the second operand, of INSERT, of EXTRACT; bit number of BRANCH_BIT; NZCV of COMPARE when its condition fails */
+	u64 immediate; /* second operand; offset of ADR, ADRP, branches and LOAD; immr | imms << 8 of bit fields */
+	u32 shift_type; /* 0 LSL, 1 LSR, 2 ASR, 3 ROR; with EXTEND: the option field of the instruction, and `shift` the left shift */
+	u32 program; /* program that decides and captures, 0 for the default record */
+	u64 reserved;
 };
 
 #endif /* __ASSEMBLER__ */

@@ -32,6 +32,8 @@ __all__ = (
     "INDEX_OFFSET",
     "MAX_SLOTS",
     "MAX_VCPUS",
+    "Operand",
+    "Operation",
     "Outcome",
     "POOL_OFFSET",
     "PRIVATE_SLOTS",
@@ -59,7 +61,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0x7f30b165723ae579
+ABI_HASH: Final = 0xf97a9ab565b83a65
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -180,6 +182,7 @@ class Plan(IntEnum):
     STEP_BRANCH_IMMEDIATE = 2
     STEP_BRANCH_REGISTER = 3
     STEP_OTHER = 4
+    EMULATE = 5
 
 
 class Record(IntEnum):
@@ -200,6 +203,76 @@ class Action(IntEnum):
     STEP_START = 1
     STEP_STOP = 2
     STEP_OVER = 3
+
+
+class Operation(IntEnum):
+    """what an EMULATE plan does (probe_descriptor.operation); d, n, m, a are register numbers, 31 is zero unless a flag says SP"""
+
+    NONE = 0
+    NOP = 1
+    MOVE = 2
+    INSERT = 3
+    ADR = 4
+    ADRP = 5
+    ADD = 6
+    SUB = 7
+    ADC = 8
+    SBC = 9
+    AND = 10
+    ORR = 11
+    EOR = 12
+    BITFIELD_UNSIGNED = 13
+    BITFIELD_SIGNED = 14
+    BITFIELD_INSERT = 15
+    EXTRACT = 16
+    SELECT = 17
+    COMPARE = 18
+    LSL = 19
+    LSR = 20
+    ASR = 21
+    ROR = 22
+    UDIV = 23
+    SDIV = 24
+    MADD = 25
+    MSUB = 26
+    SMADDL = 27
+    SMSUBL = 28
+    UMADDL = 29
+    UMSUBL = 30
+    SMULH = 31
+    UMULH = 32
+    CLZ = 33
+    CLS = 34
+    RBIT = 35
+    REV16 = 36
+    REV32 = 37
+    REV64 = 38
+    BRANCH = 39
+    BRANCH_IF = 40
+    BRANCH_ZERO = 41
+    BRANCH_BIT = 42
+    BRANCH_REGISTER = 43
+    LOAD = 44
+    READ_SP_EL0 = 45
+    PACIASP = 46
+
+
+class Operand(IntFlag):
+    """probe_descriptor.operand: WIDE 64 bits, else 32; INVERT the second operand (BIC, ORN, CSINV), or ADD for COMPARE (CCMN); SIGNED load; EXTEND the second operand; INCREMENT it (CSINC); WRITEBACK and POST of LOAD; NONZERO for BRANCH_ZERO and BRANCH_BIT"""
+
+    WIDE = 1
+    IMMEDIATE = 2
+    SET_FLAGS = 4
+    INVERT = 8
+    SP_N = 16
+    SP_D = 32
+    LINK = 64
+    SIGNED = 128
+    EXTEND = 256
+    INCREMENT = 512
+    WRITEBACK = 1024
+    POST = 2048
+    NONZERO = 4096
 
 
 class Trap(IntEnum):
@@ -511,6 +584,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "trace_steps",
             "events",
             "unanswered",
+            "emulated",
             "reserved",
         ],
         "formats": [
@@ -536,7 +610,8 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "<u8",
             "<u8",
             "<u8",
-            ("<u8", (234,)),
+            "<u8",
+            ("<u8", (233,)),
         ],
         "offsets": [
             0x0,
@@ -562,6 +637,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             0xa0,
             0xa8,
             0xb0,
+            0xb8,
         ],
         "itemsize": 2048,
     }
@@ -882,6 +958,17 @@ PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
             "plan",
             "trap",
             "action",
+            "operand",
+            "operation",
+            "d",
+            "n",
+            "m",
+            "a",
+            "shift",
+            "immediate",
+            "shift_type",
+            "program",
+            "reserved",
         ],
         "formats": [
             "<u8",
@@ -891,6 +978,17 @@ PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
             "<u2",
             "<u2",
             "<u4",
+            "<u2",
+            "<u1",
+            "<u1",
+            "<u1",
+            "<u1",
+            "<u1",
+            "<u1",
+            "<u8",
+            "<u4",
+            "<u4",
+            "<u8",
         ],
         "offsets": [
             0x0,
@@ -900,8 +998,19 @@ PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
             0x18,
             0x1a,
             0x1c,
+            0x20,
+            0x22,
+            0x23,
+            0x24,
+            0x25,
+            0x26,
+            0x27,
+            0x28,
+            0x30,
+            0x34,
+            0x38,
         ],
-        "itemsize": 32,
+        "itemsize": 64,
     }
 )
 """one probe of an ARM command; DISARM reads `slot` only"""

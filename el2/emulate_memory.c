@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emulate_memory.h"
+
+#include "arch_gen.h"
+#include "monitor.h"
+#include "sysreg.h"
+#include "translate.h"
+
+#define UPPER_HALF (1UL << 55)
+
+static u64 load(const void *source, u32 size)
+{
+	switch (size) {
+	case 1:
+		return *(const volatile u8 *)source;
+	case 2:
+		return *(const volatile u16 *)source;
+	case 4:
+		return *(const volatile u32 *)source;
+	default:
+		return *(const volatile u64 *)source;
+	}
+}
+
+static u64 extend(u64 value, const struct slot *slot)
+{
+	u32 unused = 64 - 8U * slot->a;
+
+	if (slot->operand & SV_OPERAND_SIGNED)
+		value = (u64)((int64_t)(value << unused) >> unused);
+	return slot->operand & SV_OPERAND_WIDE ? value : (u32)value;
+}
+
+/* Tag checks, and the user half with its PAN and access flags, are the hardware's business. */
+static bool is_plain(u64 address, u32 size)
+{
+	u64 sctlr = read_sysreg(sctlr_el1);
+
+	return (address & UPPER_HALF) && address % size == 0 && (sctlr & SCTLR_EL1_M) &&
+	       !(sctlr & (SCTLR_EL1_TCF_MASK | SCTLR_EL1_EE));
+}
+
+bool emulate_load(struct vcpu *v, const struct slot *slot, u64 base)
+{
+	bool post = slot->operand & SV_OPERAND_POST;
+	u64 address = post ? base : base + slot->immediate;
+	ipa_t target;
+
+	if (slot->operand & (SV_OPERAND_SP_N | SV_OPERAND_WRITEBACK))
+		return false; /* SP alignment checks, and a fault between two results. */
+	if (!is_plain(address, slot->a) || !translate_normal(address, &target) ||
+	    !guest_ram_holds(target.raw, slot->a))
+		return false;
+	vcpu_set_register(v, slot->d,
+			  extend(load(pa_to_pointer(ipa_identity(target)), slot->a), slot));
+	return true;
+}

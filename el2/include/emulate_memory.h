@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads that the monitor performs for the guest. */
+#ifndef SV_EMULATE_MEMORY_H
+#define SV_EMULATE_MEMORY_H
+
+#include "slot.h"
+#include "vcpu.h"
+
+/*
+ * A load of one register from `base`; false, with nothing changed, unless it is plain: kernel half of the
+ * address space, mapped, Normal memory of the guest, naturally aligned, no allocation tags checked.
+ */
+bool emulate_load(struct vcpu *v, const struct slot *slot, u64 base);
+
+#endif
