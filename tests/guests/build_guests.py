@@ -43,9 +43,7 @@ def build_guests(
     objects = output / "objects"
     objects.mkdir(parents=True, exist_ok=True)
     runtime = _sources_in(_SOURCE / "runtime")
-    payloads = {
-        name: paths for name, paths in _payloads().items() if only is None or name in only
-    }
+    payloads = {name: paths for name, paths in _payloads().items() if only is None or name in only}
     sources = [*runtime, *(path for paths in payloads.values() for path in paths)]
 
     def compile_one(source: Path) -> Path:

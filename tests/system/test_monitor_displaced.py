@@ -104,7 +104,6 @@ def test_unprobed_guest_takes_the_exceptions_of_the_bare_machine(cpu: str) -> No
     assert _run(cpu).report.lines("CASE: ") == native.lines("CASE: ")
 
 
-@pytest.mark.xfail(reason="what faults in an exclusive region runs on in the pristine view")
 def test_fault_in_an_exclusive_region_ends_at_the_vector() -> None:
     with BareGuest("displaced") as guest:
         guest.ready("recorded")
