@@ -59,7 +59,7 @@ def test_interrupts_wait_at_many_steps(cpu: str) -> None:
 
         assert not report.failures
         assert guest.hits_of(1) == counters.hits == counters.steps == report.values["calls"]
-        # Nearly all of them where two host cores are free; a loaded host runs the two vCPUs by turns.
+        # Nearly all of them where two host cores are free; a loaded host takes turns.
         assert counters.held >= counters.steps // 20
         guest.assert_clean()
 
