@@ -113,8 +113,8 @@ struct mailbox {
 enum { COMMAND_CASES = 1, COMMAND_SCENARIO = 2 };
 
 /* The first words of the image's data that the host looks for. */
-#define DESCRIPTOR_MAGIC_0 UL(0x5650545353474643)
-#define DESCRIPTOR_MAGIC_1 UL(0x31304554495553)
+#define DESCRIPTOR_MAGIC_0 UL(0x524f464e4f435653) /* "SVCONFOR" */
+#define DESCRIPTOR_MAGIC_1 UL(0x31303045434e414d) /* "MANCE001" */
 
 struct descriptor {
 	u64 magic[2];

@@ -1,0 +1,182 @@
+"""What the suite and its guest agree on; tests/guests/conformance/conformance.h is the other side.
+
+The guest's image carries the sizes of these structures and the addresses of what is shared, so a mismatch is
+refused at the start.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stepvisor.errors import SetupError
+
+__all__ = (
+    "ARENA",
+    "CASE",
+    "COMMAND_CASES",
+    "COMMAND_SCENARIO",
+    "FLAG_IRQ",
+    "FLAG_OS_LOCK",
+    "MAILBOX",
+    "MAX_WORDS",
+    "PAGE",
+    "RESULT",
+    "SCRATCH_SIZE",
+    "STATE",
+    "USER_ALIAS",
+    "Descriptor",
+    "name_word",
+)
+
+PAGE = 4096
+SCRATCH_SIZE = 4096
+MAX_WORDS = 64
+
+USER_ALIAS = 0x8000_0000
+"""Added to the address of RAM: the same memory for EL0."""
+
+ARENA = 0x8000_0000
+"""Virtual address of the pages with further mappings of scratch memory and code."""
+
+COMMAND_CASES = 1
+COMMAND_SCENARIO = 2
+
+FLAG_IRQ = 1
+"""An interrupt is pending when the case starts."""
+FLAG_OS_LOCK = 2
+"""The OS lock is set while it runs."""
+
+STATE = np.dtype(
+    [
+        ("x", "<u8", 31),
+        ("sp_el1", "<u8"),
+        ("pc", "<u8"),
+        ("pstate", "<u8"),
+        ("esr", "<u8"),
+        ("far", "<u8"),
+        ("sp_el0", "<u8"),
+        ("tpidr_el0", "<u8"),
+        ("fpcr", "<u8"),
+        ("fpsr", "<u8"),
+        ("vector", "<u8"),
+        ("par", "<u8"),
+        ("contextidr", "<u8"),
+        ("mdscr", "<u8"),
+        ("oslsr", "<u8"),
+        ("irqs", "<u8"),
+        ("irq_pc", "<u8"),
+        ("irq_pstate", "<u8"),
+        ("irq_save", "<u8", 2),
+        ("q", "<u8", 64),
+    ]
+)
+"""Registers that a case starts from, and leaves."""
+
+CASE = np.dtype(
+    [
+        ("count", "<u8"),
+        ("offset", "<u8"),
+        ("flags", "<u8"),
+        ("seed", "<u8"),
+        ("mdscr", "<u8"),
+        ("breakpoint", "<u8", (2, 2)),
+        ("watchpoint", "<u8", 2),
+        ("reserved", "<u8", 5),
+        ("words", "<u4", MAX_WORDS),
+        ("start", STATE),
+    ]
+)
+
+RESULT = np.dtype(
+    [
+        ("difference", "<u8"),
+        ("native", "<u8"),
+        ("stepped", "<u8"),
+        ("vector", "<u8"),
+        ("esr", "<u8"),
+        ("pc", "<u8"),
+        ("irqs", "<u8"),
+        ("reserved", "<u8"),
+    ]
+)
+
+MAILBOX = np.dtype(
+    [
+        ("request", "<u8"),
+        ("answer", "<u8"),
+        ("progress", "<u8"),
+        ("command", "<u8"),
+        ("arguments", "<u8", 6),
+        ("results", "<u8", 22),
+    ]
+)
+
+_MAGIC = b"SVCONFORMANCE001"
+
+_FIELDS = (
+    "mailbox",
+    "scratch",
+    "code",
+    "start",
+    "stop",
+    "outcomes",
+    "outcome_stride",
+    "call_start",
+    "call_stop",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """Where things are in the guest; virtual is physical address."""
+
+    mailbox: int
+    scratch: int
+    """Memory that cases work on, SCRATCH_SIZE bytes."""
+    code: int
+    """Two pages for instructions."""
+    start: int
+    """The instruction from which on a case is stepped: the exception return to it."""
+    stop: int
+    """The instruction before which stepping ends."""
+    outcomes: int
+    """STATE and scratch memory of the last case run freely, and one stride behind, stepped."""
+    outcome_stride: int
+    call_start: int
+    """Likewise for scenarios, functions that they call."""
+    call_stop: int
+
+    @classmethod
+    def find(cls, image: bytes) -> "Descriptor":
+        """In the guest's image.
+
+        :raise SetupError: When it is not there, or of another build.
+        """
+        start = image.find(_MAGIC)
+        numbers = np.frombuffer(image, "<u8", count=(len(image) - max(start, 0)) // 8, offset=max(start, 0))
+        sizes = [t.itemsize for t in (CASE, RESULT, STATE, MAILBOX)]
+        if start < 0 or numbers[2:6].tolist() != sizes:
+            message = "the guest of the conformance suite is of another build; run `make el2`"
+            raise SetupError(message)
+        return cls(**dict(zip(_FIELDS, numbers[6:].tolist(), strict=False)))
+
+
+def name_word(index: int) -> str:
+    """What the u64 number `index` of a state with the memory behind it is."""
+    offset = index * 8
+    if offset >= STATE.itemsize:
+        return f"scratch memory + 0x{offset - STATE.itemsize:x}"
+    assert STATE.fields is not None
+    for name in reversed(STATE.names or ()):
+        start = STATE.fields[name][1]
+        if offset >= start:
+            return _name_part(name, (offset - start) // 8)
+    raise IndexError(index)
+
+
+def _name_part(name: str, part: int) -> str:
+    if name == "x":
+        return f"x{part}"
+    if name == "q":
+        return f"v{part // 2}.d[{part % 2}]"
+    return f"{name}[{part}]" if name == "irq_save" else name
