@@ -19,6 +19,7 @@ from stepvisor.monitor.mailbox import RefusedError
 
 RAM_SIZE = wire.REGION_SIZE + (2 << 20)
 DESCRIPTOR = struct.Struct("<QQIIII")
+SIZE = wire.PROBE_DESCRIPTOR.itemsize
 
 
 class World:
@@ -164,7 +165,7 @@ def test_arm_sends_descriptors_in_order_of_address(world: World) -> None:
 
     ((opcode, bulk),) = world.fake.seen
     assert opcode == wire.Command.ARM
-    assert [DESCRIPTOR.unpack_from(bulk, at) for at in (0, 32)] == [
+    assert [DESCRIPTOR.unpack_from(bulk, at) for at in (0, SIZE)] == [
         (0x4800_1000, 2**63 + 0x4800_1000, 2, 0xD503201F, 1, 0),
         (0x4800_2000, 2**63 + 0x4800_2000, 1, 0xD503201F, 1, 0),
     ]
@@ -211,7 +212,7 @@ def test_disarm_forgives_probes_that_are_gone(world: World) -> None:
     world.host.disarm([4, 5, 6])
 
     slots = [
-        [DESCRIPTOR.unpack_from(b, at)[2] for at in range(0, len(b), 32)]
+        [DESCRIPTOR.unpack_from(b, at)[2] for at in range(0, len(b), SIZE)]
         for _, b in world.fake.seen
     ]
     assert slots == [[4, 5, 6], [4, 6]]
