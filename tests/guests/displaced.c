@@ -35,7 +35,6 @@ extern const struct test_case cases[], cases_end[];
 extern u8 probe_guest_breakpoint[], breakpoint_behind[];
 
 static u8 buffer[BUFFER_SIZE] __attribute__((aligned(BUFFER_SIZE)));
-static u8 stack[8192] __attribute__((aligned(16)));
 static struct outcome expected[MAX_CASES];
 static u64 irqs, irq_pc, irq_pstate;
 
@@ -57,28 +56,6 @@ static u64 checksum(void)
 	for (u32 i = 0; i < BUFFER_SIZE; i++)
 		sum = (sum ^ buffer[i]) * 0x100000001b3;
 	return sum;
-}
-
-static void prepare_registers(struct state *state)
-{
-	*state = (struct state){ 0 };
-	for (u64 i = 0; i < 31; i++)
-		state->x[i] = 0xa5a5000000000000 | i << 32 | (i * 0x01010101);
-	state->x[0] = (u64)buffer + BUFFER_SIZE / 2;
-	state->x[1] = 0x0123456789abcdef;
-	state->x[2] = state->x[0] + USER_ALIAS;
-	state->x[3] = ~0UL;
-	state->x[4] = 0;
-	state->x[5] = 1;
-	state->x[30] = (u64)state_capture;
-	state->sp = (u64)stack + sizeof(stack) - 256;
-}
-
-static void set_vector_registers(void)
-{
-	asm volatile(".arch armv8-a\n\t"
-		     "fmov d0, %0; fmov d1, %1; mov v1.d[1], %1" ::"r"(0x1111222233334444UL),
-		     "r"(0x5555666677778888UL));
 }
 
 /* For the cases with debug exceptions unmasked: what the guest has armed for itself. */
@@ -111,12 +88,6 @@ static void prepare_machine(const struct test_case *test)
 {
 	for (u32 i = 0; i < BUFFER_SIZE; i++)
 		buffer[i] = (u8)(i * 7 + 0x83);
-	set_vector_registers();
-	write_reg(par_el1, 0UL);
-	write_reg(elr_el1, 0UL);
-	write_reg(spsr_el1, 0UL);
-	write_reg(esr_el1, 0UL);
-	write_reg(far_el1, 0UL);
 	irqs = irq_pc = irq_pstate = 0;
 	if (test->irq)
 		gic_send(SGI, 0);
@@ -132,7 +103,7 @@ static void drain_interrupts(void)
 
 static void run(const struct test_case *test, struct outcome *outcome)
 {
-	prepare_registers(&outcome->state);
+	state_prepare(&outcome->state, (u64)buffer + BUFFER_SIZE / 2);
 	prepare_machine(test);
 	run_state(&outcome->state, test->code, test->pstate);
 	clear_debug();
@@ -144,23 +115,12 @@ static void run(const struct test_case *test, struct outcome *outcome)
 	drain_interrupts();
 }
 
-static u64 word_at(const struct outcome *outcome, u64 index)
-{
-	return ((const u64 *)outcome)[index];
-}
-
 static void compare(const char *pass, const struct test_case *test, const struct outcome *want)
 {
 	struct outcome got;
 
 	run(test, &got);
-	for (u64 i = 0; i < sizeof(got) / 8; i++)
-		if (word_at(&got, i) != word_at(want, i)) {
-			report(false, "%s %s: word %lu is 0x%lx, not 0x%lx", pass, test->name, i,
-			       word_at(&got, i), word_at(want, i));
-			return;
-		}
-	report(true, "%s %s", pass, test->name);
+	report_equal(pass, test->name, (u64 *)&got, (const u64 *)want, sizeof(got) / 8);
 }
 
 static void compare_all(const char *pass)

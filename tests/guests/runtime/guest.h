@@ -40,7 +40,7 @@
 #define SCTLR_OFF UL(0x30d00800)
 #define SCTLR_ON (SCTLR_OFF | 0x1005)
 
-/* The same memory a second time, for EL0: what is mapped for writing there is no code of EL1's. */
+/* The same memory again for EL0: what is mapped for writing there is no code of EL1's. */
 #define USER_ALIAS UL(0x80000000)
 
 #define VECTOR_SYNC_EL1 0x200
@@ -169,6 +169,10 @@ bool protect(u64 (*function)(u64, u64), u64 a, u64 b);
  */
 void run_state(struct state *state, u64 code, u64 pstate);
 extern u8 state_capture[];
+
+/* state.c: a state to start from, with x0 = address; and one check of many words. */
+void state_prepare(struct state *state, u64 address);
+void report_equal(const char *what, const char *name, const u64 *got, const u64 *want, u64 words);
 
 /* trap.c */
 struct cpu *this_cpu(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stage 1, 4 KiB granule, 39 bits, blocks of a gigabyte (Arm ARM, "VMSAv8-64 translation table format
- * descriptors"): devices and RAM at their own addresses for EL1, RAM a second time at USER_ALIAS.
+ * descriptors"): devices and RAM at their own addresses for EL1, RAM again one gigabyte up, and once more
+ * at USER_ALIAS for EL0.
  */
 #include "guest.h"
 
@@ -22,6 +23,7 @@
 static u64 table[512] __attribute__((aligned(4096))) = {
 	[0] = 0 | BLOCK | ATTRIBUTES(0) | ACCESSED | PXN | UXN,
 	[1] = GIGABYTE | BLOCK | ATTRIBUTES(1) | INNER_SHAREABLE | ACCESSED | UXN,
+	[2] = GIGABYTE | BLOCK | ATTRIBUTES(1) | INNER_SHAREABLE | ACCESSED | UXN,
 	[3] = GIGABYTE | BLOCK | ATTRIBUTES(1) | INNER_SHAREABLE | ACCESSED | USER | PXN,
 	/* Where a stage 2 of 40 bits has nothing. */
 	[5] = 1UL << 40 | BLOCK | ATTRIBUTES(0) | ACCESSED | PXN | UXN,
