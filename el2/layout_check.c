@@ -176,6 +176,8 @@ _Static_assert(__builtin_offsetof(struct sv_vcpu_status, unanswered) == SV_VCPU_
                "vcpu_status.unanswered");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, emulated) == SV_VCPU_STATUS_EMULATED_OFFSET,
                "vcpu_status.emulated");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, rejected) == SV_VCPU_STATUS_REJECTED_OFFSET,
+               "vcpu_status.rejected");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, reserved) == SV_VCPU_STATUS_RESERVED_OFFSET,
                "vcpu_status.reserved");
 _Static_assert(sizeof(struct sv_ring_index) == SV_RING_INDEX_SIZE, "ring_index");
@@ -327,6 +329,38 @@ _Static_assert(__builtin_offsetof(struct sv_answer, reserved0) == SV_ANSWER_RESE
                "answer.reserved0");
 _Static_assert(__builtin_offsetof(struct sv_answer, reserved) == SV_ANSWER_RESERVED_OFFSET,
                "answer.reserved");
+_Static_assert(sizeof(struct sv_record_capture) == SV_RECORD_CAPTURE_SIZE, "record_capture");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.type) == SV_RECORD_CAPTURE_TYPE_OFFSET,
+               "record_capture.type");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.size) == SV_RECORD_CAPTURE_SIZE_OFFSET,
+               "record_capture.size");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.vcpu) == SV_RECORD_CAPTURE_VCPU_OFFSET,
+               "record_capture.vcpu");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.flags) == SV_RECORD_CAPTURE_FLAGS_OFFSET,
+               "record_capture.flags");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.slot) == SV_RECORD_CAPTURE_SLOT_OFFSET,
+               "record_capture.slot");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.sequence) == SV_RECORD_CAPTURE_SEQUENCE_OFFSET,
+               "record_capture.sequence");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.ticks) == SV_RECORD_CAPTURE_TICKS_OFFSET,
+               "record_capture.ticks");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, record.pc) == SV_RECORD_CAPTURE_PC_OFFSET,
+               "record_capture.pc");
+_Static_assert(__builtin_offsetof(struct sv_record_capture, faults) == SV_RECORD_CAPTURE_FAULTS_OFFSET,
+               "record_capture.faults");
+_Static_assert(sizeof(struct sv_instruction) == SV_INSTRUCTION_SIZE, "instruction");
+_Static_assert(__builtin_offsetof(struct sv_instruction, opcode) == SV_INSTRUCTION_OPCODE_OFFSET,
+               "instruction.opcode");
+_Static_assert(__builtin_offsetof(struct sv_instruction, d) == SV_INSTRUCTION_D_OFFSET,
+               "instruction.d");
+_Static_assert(__builtin_offsetof(struct sv_instruction, a) == SV_INSTRUCTION_A_OFFSET,
+               "instruction.a");
+_Static_assert(__builtin_offsetof(struct sv_instruction, b) == SV_INSTRUCTION_B_OFFSET,
+               "instruction.b");
+_Static_assert(__builtin_offsetof(struct sv_instruction, target) == SV_INSTRUCTION_TARGET_OFFSET,
+               "instruction.target");
+_Static_assert(__builtin_offsetof(struct sv_instruction, immediate) == SV_INSTRUCTION_IMMEDIATE_OFFSET,
+               "instruction.immediate");
 _Static_assert(sizeof(struct sv_probe_descriptor) == SV_PROBE_DESCRIPTOR_SIZE, "probe_descriptor");
 _Static_assert(__builtin_offsetof(struct sv_probe_descriptor, ipa) == SV_PROBE_DESCRIPTOR_IPA_OFFSET,
                "probe_descriptor.ipa");

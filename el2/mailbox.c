@@ -7,6 +7,7 @@
 #include "lock.h"
 #include "monitor.h"
 #include "own_step.h"
+#include "program.h"
 #include "shadow.h"
 #include "sysreg.h"
 #include "tracer.h"
@@ -155,6 +156,28 @@ static u32 command_step_monitor(struct vcpu *v)
 	return SV_STATUS_OK;
 }
 
+/* count: instructions; bulk: the instructions; argument: where they go. results: the program's number. */
+static u32 command_load_program(struct vcpu *v)
+{
+	const struct sv_instruction *code = (const struct sv_instruction *)bulk_argument();
+	u32 count = control()->count;
+
+	(void)v;
+	if (count > SV_MAX_PROGRAM)
+		return SV_STATUS_BAD_PROGRAM;
+	control()->results[0] = control()->arguments[0] + 1;
+	return program_load(code, count, control()->arguments[0]);
+}
+
+static u32 command_unload_programs(struct vcpu *v)
+{
+	(void)v;
+	if (control()->probes)
+		return SV_STATUS_ALREADY_ARMED;
+	program_unload_all();
+	return SV_STATUS_OK;
+}
+
 /* For the test of the panic path: a read of an address that EL2 does not map. */
 static u32 command_crash(struct vcpu *v)
 {
@@ -177,6 +200,8 @@ static const command_handler handlers[] = {
 	[SV_COMMAND_SET_STEPPING] = command_set_stepping,
 	[SV_COMMAND_CONFIGURE_STEP] = command_configure_step,
 	[SV_COMMAND_STEP_MONITOR] = command_step_monitor,
+	[SV_COMMAND_LOAD_PROGRAM] = command_load_program,
+	[SV_COMMAND_UNLOAD_PROGRAMS] = command_unload_programs,
 };
 
 static u32 carry_out(struct vcpu *v, u32 opcode)

@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "monitor.h"
 #include "pool.h"
+#include "program.h"
 #include "ring.h"
 #include "slot.h"
 #include "stage2.h"
@@ -168,6 +169,8 @@ static u32 check_probe(const struct sv_probe_descriptor *probe)
 		return SV_STATUS_ALREADY_ARMED;
 	if ((probe->ipa & 3) || !guest_ram_holds(probe->ipa, sizeof(u32)))
 		return SV_STATUS_BAD_ADDRESS;
+	if (!program_exists(probe->program))
+		return SV_STATUS_BAD_PROGRAM;
 	if (guest_word(ipa(probe->ipa)) != probe->word)
 		return SV_STATUS_WORD_CHANGED;
 	return SV_STATUS_OK;

@@ -4,6 +4,7 @@
 #include "emulate.h"
 #include "event.h"
 #include "monitor.h"
+#include "program.h"
 #include "psci.h"
 #include "ring.h"
 #include "slot.h"
@@ -11,6 +12,21 @@
 #include "tracer.h"
 #include "translate.h"
 #include "trap.h"
+
+/* Writes the record of a hit; false if the probe's program rejects it. */
+static bool record_hit(struct vcpu *v, const struct slot *slot, u32 index)
+{
+	v->status->hits++;
+	if (slot->program) {
+		if (program_run(v, slot->program, index))
+			return true;
+		v->status->rejected++;
+		return false;
+	}
+	if (slot->action == SV_ACTION_RECORD)
+		ring_put_hit(v, index);
+	return true;
+}
 
 static enum trap_result hit(struct vcpu *v, u32 index)
 {
@@ -23,10 +39,7 @@ static enum trap_result hit(struct vcpu *v, u32 index)
 		if (tracer_private_hit(v, index))
 			return TRAP_RETRY;
 	} else {
-		v->status->hits++;
-		if (slot->action == SV_ACTION_RECORD)
-			ring_put_hit(v, index);
-		tracer_hit(v, slot);
+		tracer_hit(v, slot, record_hit(v, slot, index));
 	}
 	/* A tracer's step is under way, or starts here: it wants to see the instruction run. */
 	if (slot->plan == SV_PLAN_EMULATE && v->step.mode == STEP_NONE && !v->tracer &&

@@ -233,9 +233,11 @@ static void start_on_hit(struct vcpu *v)
 	tracer_start(v);
 }
 
-void tracer_hit(struct vcpu *v, const struct slot *slot)
+void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted)
 {
 	resume_here(v);
+	if (!accepted)
+		return;
 	switch (slot->action) {
 	case SV_ACTION_STEP_START:
 		start_on_hit(v);

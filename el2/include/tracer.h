@@ -36,8 +36,8 @@ void tracer_stop(struct vcpu *v);
 /* Gives up the tracers that are AWAY from one of these vCPUs (a bit each): nobody wants them back. */
 void tracer_cancel_away(u64 vcpus);
 
-/* A hit of a slot with an action; before the displaced instruction runs. */
-void tracer_hit(struct vcpu *v, const struct slot *slot);
+/* A hit, before the displaced instruction runs; the slot's action is done if its program accepted. */
+void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted);
 
 /* A private slot was hit, where an AWAY tracer waits for its context; true if it came back. */
 bool tracer_private_hit(struct vcpu *v, u32 index);

@@ -102,7 +102,7 @@ struct vcpu {
 	struct vgic vgic;
 	u32 view;      /* SV_VIEW_* that VTTBR_EL2 selects */
 	u32 free_view; /* SV_VIEW_* while it does not step, chosen by an answer */
-	u64 entry; /* PSCI CPU_ON: where the guest wants this vCPU to start */
+	u64 entry;     /* PSCI CPU_ON: where the guest wants this vCPU to start */
 	u64 context;
 	u32 power; /* enum power */
 	u64 redistributor;

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xf97a9ab565b83a65)
+#define SV_ABI_HASH REG_UL(0xf4024f66821cdb1c)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -42,6 +42,24 @@
 #define SV_MAX_SLOTS REG_UL(0x10000)
 /* struct answer[MAX_VCPUS] */
 #define SV_ANSWERS_OFFSET REG_UL(0x408000)
+/* u64 counters[MAX_VCPUS][COUNTERS], for programs */
+#define SV_COUNTERS_OFFSET REG_UL(0x410000)
+/* counters that programs can count in */
+#define SV_COUNTERS REG_UL(0x400)
+/* u64 histograms[MAX_VCPUS][HISTOGRAMS][64], power-of-two buckets */
+#define SV_HISTOGRAMS_OFFSET REG_UL(0x420000)
+/* histograms that programs can fill; bucket n counts values of n significant bits */
+#define SV_HISTOGRAMS REG_UL(0x80)
+/* loaded programs, monitor-private */
+#define SV_PROGRAMS_OFFSET REG_UL(0x500000)
+/* bytes of all loaded programs */
+#define SV_PROGRAMS_SIZE REG_UL(0x100000)
+/* instructions of one program */
+#define SV_MAX_PROGRAM REG_UL(0x100)
+/* registers of the program machine */
+#define SV_PROGRAM_REGISTERS REG_UL(0x10)
+/* bytes that one program may capture */
+#define SV_MAX_CAPTURE REG_UL(0x400)
 /* slots at the end that the monitor keeps for itself: two per vCPU */
 #define SV_PRIVATE_SLOTS REG_UL(0x10)
 /* x0 to x5 in a hit record */
@@ -91,6 +109,8 @@
 #define SV_COMMAND_SET_STEPPING REG_U(10)
 #define SV_COMMAND_CONFIGURE_STEP REG_U(11)
 #define SV_COMMAND_STEP_MONITOR REG_U(12)
+#define SV_COMMAND_LOAD_PROGRAM REG_U(13)
+#define SV_COMMAND_UNLOAD_PROGRAMS REG_U(14)
 
 /* mailbox result codes */
 #define SV_STATUS_OK REG_U(0)
@@ -103,6 +123,7 @@
 #define SV_STATUS_NOT_ARMED REG_U(7)
 #define SV_STATUS_ALREADY_ARMED REG_U(8)
 #define SV_STATUS_NOT_READY REG_U(9)
+#define SV_STATUS_BAD_PROGRAM REG_U(10)
 
 /* how the displaced instruction runs, and where it may lead (probe_descriptor.plan) */
 #define SV_PLAN_STEP_LINEAR REG_U(1)
@@ -118,6 +139,7 @@
 #define SV_RECORD_PROBE_CHANGED REG_U(3)
 #define SV_RECORD_PROBE_GONE REG_U(4)
 #define SV_RECORD_EVENT REG_U(5)
+#define SV_RECORD_CAPTURE REG_U(6)
 
 /* what a hit does (probe_descriptor.plan_argument) */
 #define SV_ACTION_RECORD REG_U(0)
@@ -188,6 +210,45 @@
 #define SV_OPERAND_WRITEBACK REG_U(1024)
 #define SV_OPERAND_POST REG_U(2048)
 #define SV_OPERAND_NONZERO REG_U(4096)
+
+/* instructions of a program; d, a, b are registers of the program machine, i its immediate */
+#define SV_OPCODE_ACCEPT REG_U(0)
+#define SV_OPCODE_REJECT REG_U(1)
+#define SV_OPCODE_CONSTANT REG_U(2)
+#define SV_OPCODE_GUEST REG_U(3)
+#define SV_OPCODE_ADD REG_U(4)
+#define SV_OPCODE_SUB REG_U(5)
+#define SV_OPCODE_MUL REG_U(6)
+#define SV_OPCODE_AND REG_U(7)
+#define SV_OPCODE_OR REG_U(8)
+#define SV_OPCODE_XOR REG_U(9)
+#define SV_OPCODE_SHL REG_U(10)
+#define SV_OPCODE_SHR REG_U(11)
+#define SV_OPCODE_SAR REG_U(12)
+#define SV_OPCODE_EQ REG_U(13)
+#define SV_OPCODE_NE REG_U(14)
+#define SV_OPCODE_LTU REG_U(15)
+#define SV_OPCODE_LEU REG_U(16)
+#define SV_OPCODE_LTS REG_U(17)
+#define SV_OPCODE_LES REG_U(18)
+#define SV_OPCODE_JUMP REG_U(19)
+#define SV_OPCODE_JUMP_IF_ZERO REG_U(20)
+#define SV_OPCODE_LOAD REG_U(21)
+#define SV_OPCODE_EMIT REG_U(22)
+#define SV_OPCODE_EMIT_STRING REG_U(23)
+#define SV_OPCODE_COUNT REG_U(24)
+#define SV_OPCODE_HISTOGRAM REG_U(25)
+
+/* what GUEST reads by its immediate; 0 to 30 are x0 to x30 */
+#define SV_GUEST_VALUE_SP REG_U(31)
+#define SV_GUEST_VALUE_PC REG_U(32)
+#define SV_GUEST_VALUE_PSTATE REG_U(33)
+#define SV_GUEST_VALUE_SP_EL0 REG_U(34)
+#define SV_GUEST_VALUE_TTBR0 REG_U(35)
+#define SV_GUEST_VALUE_CONTEXTIDR REG_U(36)
+#define SV_GUEST_VALUE_TPIDR_EL0 REG_U(37)
+#define SV_GUEST_VALUE_VCPU REG_U(38)
+#define SV_GUEST_VALUE_TICKS REG_U(39)
 
 /* what is planted (probe_descriptor.trap) */
 #define SV_TRAP_SMC REG_U(0)
@@ -327,7 +388,8 @@
 #define SV_VCPU_STATUS_EVENTS_OFFSET REG_UL(0xa0)
 #define SV_VCPU_STATUS_UNANSWERED_OFFSET REG_UL(0xa8)
 #define SV_VCPU_STATUS_EMULATED_OFFSET REG_UL(0xb0)
-#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xb8)
+#define SV_VCPU_STATUS_REJECTED_OFFSET REG_UL(0xb8)
+#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xc0)
 
 #define SV_RING_INDEX_SIZE REG_UL(0x100)
 #define SV_RING_INDEX_HEAD_OFFSET REG_UL(0x0)
@@ -413,6 +475,25 @@
 #define SV_ANSWER_VIEW_OFFSET REG_UL(0x150)
 #define SV_ANSWER_RESERVED0_OFFSET REG_UL(0x154)
 #define SV_ANSWER_RESERVED_OFFSET REG_UL(0x158)
+
+#define SV_RECORD_CAPTURE_SIZE REG_UL(0x28)
+#define SV_RECORD_CAPTURE_TYPE_OFFSET REG_UL(0x0)
+#define SV_RECORD_CAPTURE_SIZE_OFFSET REG_UL(0x2)
+#define SV_RECORD_CAPTURE_VCPU_OFFSET REG_UL(0x4)
+#define SV_RECORD_CAPTURE_FLAGS_OFFSET REG_UL(0x5)
+#define SV_RECORD_CAPTURE_SLOT_OFFSET REG_UL(0x6)
+#define SV_RECORD_CAPTURE_SEQUENCE_OFFSET REG_UL(0x8)
+#define SV_RECORD_CAPTURE_TICKS_OFFSET REG_UL(0x10)
+#define SV_RECORD_CAPTURE_PC_OFFSET REG_UL(0x18)
+#define SV_RECORD_CAPTURE_FAULTS_OFFSET REG_UL(0x20)
+
+#define SV_INSTRUCTION_SIZE REG_UL(0x10)
+#define SV_INSTRUCTION_OPCODE_OFFSET REG_UL(0x0)
+#define SV_INSTRUCTION_D_OFFSET REG_UL(0x1)
+#define SV_INSTRUCTION_A_OFFSET REG_UL(0x2)
+#define SV_INSTRUCTION_B_OFFSET REG_UL(0x3)
+#define SV_INSTRUCTION_TARGET_OFFSET REG_UL(0x4)
+#define SV_INSTRUCTION_IMMEDIATE_OFFSET REG_UL(0x8)
 
 #define SV_PROBE_DESCRIPTOR_SIZE REG_UL(0x40)
 #define SV_PROBE_DESCRIPTOR_IPA_OFFSET REG_UL(0x0)
@@ -533,7 +614,8 @@ struct sv_vcpu_status {
 	u64 events; /* monitor events */
 	u64 unanswered; /* synchronous events that the host did not answer in time */
 	u64 emulated; /* displaced instructions that the monitor performed itself */
-	u64 reserved[233];
+	u64 rejected; /* hits that a program rejected */
+	u64 reserved[232];
 };
 
 /* producer and consumer positions of one ring, a cache line apart */
@@ -607,6 +689,22 @@ struct sv_answer {
 	u64 reserved[21];
 };
 
+/* a hit of a probe with a program; the captured values follow: 8 bytes each, or for a string its length in bytes (bit 63: cut short by a fault) and its bytes, padded to 8 */
+struct sv_record_capture {
+	struct sv_record record;
+	u64 faults; /* bit n: the n-th captured value was read from memory that is not there, and is 0 or cut short */
+};
+
+/* one instruction of a program; LOAD_PROGRAM's bulk argument is an array of them, arguments[0] the first free place it goes to */
+struct sv_instruction {
+	u8 opcode; /* enum opcode */
+	u8 d;
+	u8 a;
+	u8 b; /* LOAD: bytes, 1, 2, 4 or 8 */
+	u32 target; /* jumps: instructions forward from the next one; EMIT_STRING: bytes at most */
+	u64 immediate; /* CONSTANT; offset of LOAD; number of COUNT, HISTOGRAM and GUEST */
+};
+
 /* one probe of an ARM command; DISARM reads `slot` only */
 struct sv_probe_descriptor {
 	u64 ipa; /* physical address of the instruction */
@@ -625,7 +723,7 @@ struct sv_probe_descriptor {
 	u8 shift; /* amount: of the second operand, of INSERT, of EXTRACT; bit number of BRANCH_BIT; NZCV of COMPARE when its condition fails */
 	u64 immediate; /* second operand; offset of ADR, ADRP, branches and LOAD; immr | imms << 8 of bit fields */
 	u32 shift_type; /* 0 LSL, 1 LSR, 2 ASR, 3 ROR; with EXTEND: the option field of the instruction, and `shift` the left shift */
-	u32 program; /* program that decides and captures, 0 for the default record */
+	u32 program; /* program that decides and captures: its first instruction's number plus one, 0 for the default record */
 	u64 reserved;
 };
 

@@ -21,25 +21,38 @@ __all__ = (
     "CONTROL",
     "CONTROL_MAGIC",
     "CONTROL_OFFSET",
+    "COUNTERS",
+    "COUNTERS_OFFSET",
     "CPU_REGISTERS",
     "Command",
     "Event",
     "Failure",
     "Flag",
+    "GuestValue",
+    "HISTOGRAMS",
+    "HISTOGRAMS_OFFSET",
     "HIT_REGISTERS",
     "IMAGE_MAX_SIZE",
     "IMAGE_OFFSET",
     "INDEX_OFFSET",
+    "INSTRUCTION",
+    "MAX_CAPTURE",
+    "MAX_PROGRAM",
     "MAX_SLOTS",
     "MAX_VCPUS",
+    "Opcode",
     "Operand",
     "Operation",
     "Outcome",
     "POOL_OFFSET",
     "PRIVATE_SLOTS",
     "PROBE_DESCRIPTOR",
+    "PROGRAMS_OFFSET",
+    "PROGRAMS_SIZE",
+    "PROGRAM_REGISTERS",
     "Plan",
     "RECORD",
+    "RECORD_CAPTURE",
     "RECORD_CHANGED",
     "RECORD_EVENT",
     "RECORD_HIT",
@@ -61,7 +74,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0xf97a9ab565b83a65
+ABI_HASH: Final = 0xf4024f66821cdb1c
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -97,6 +110,24 @@ MAX_SLOTS: Final = 0x10000
 """probe slots; slot 0 is never used (SMC #0 is the SMC calling convention)"""
 ANSWERS_OFFSET: Final = 0x408000
 """struct answer[MAX_VCPUS]"""
+COUNTERS_OFFSET: Final = 0x410000
+"""u64 counters[MAX_VCPUS][COUNTERS], for programs"""
+COUNTERS: Final = 0x400
+"""counters that programs can count in"""
+HISTOGRAMS_OFFSET: Final = 0x420000
+"""u64 histograms[MAX_VCPUS][HISTOGRAMS][64], power-of-two buckets"""
+HISTOGRAMS: Final = 0x80
+"""histograms that programs can fill; bucket n counts values of n significant bits"""
+PROGRAMS_OFFSET: Final = 0x500000
+"""loaded programs, monitor-private"""
+PROGRAMS_SIZE: Final = 0x100000
+"""bytes of all loaded programs"""
+MAX_PROGRAM: Final = 0x100
+"""instructions of one program"""
+PROGRAM_REGISTERS: Final = 0x10
+"""registers of the program machine"""
+MAX_CAPTURE: Final = 0x400
+"""bytes that one program may capture"""
 PRIVATE_SLOTS: Final = 0x10
 """slots at the end that the monitor keeps for itself: two per vCPU"""
 HIT_REGISTERS: Final = 0x6
@@ -158,6 +189,8 @@ class Command(IntEnum):
     SET_STEPPING = 10
     CONFIGURE_STEP = 11
     STEP_MONITOR = 12
+    LOAD_PROGRAM = 13
+    UNLOAD_PROGRAMS = 14
 
 
 class Status(IntEnum):
@@ -173,6 +206,7 @@ class Status(IntEnum):
     NOT_ARMED = 7
     ALREADY_ARMED = 8
     NOT_READY = 9
+    BAD_PROGRAM = 10
 
 
 class Plan(IntEnum):
@@ -194,6 +228,7 @@ class Record(IntEnum):
     PROBE_CHANGED = 3
     PROBE_GONE = 4
     EVENT = 5
+    CAPTURE = 6
 
 
 class Action(IntEnum):
@@ -273,6 +308,51 @@ class Operand(IntFlag):
     WRITEBACK = 1024
     POST = 2048
     NONZERO = 4096
+
+
+class Opcode(IntEnum):
+    """instructions of a program; d, a, b are registers of the program machine, i its immediate"""
+
+    ACCEPT = 0
+    REJECT = 1
+    CONSTANT = 2
+    GUEST = 3
+    ADD = 4
+    SUB = 5
+    MUL = 6
+    AND = 7
+    OR = 8
+    XOR = 9
+    SHL = 10
+    SHR = 11
+    SAR = 12
+    EQ = 13
+    NE = 14
+    LTU = 15
+    LEU = 16
+    LTS = 17
+    LES = 18
+    JUMP = 19
+    JUMP_IF_ZERO = 20
+    LOAD = 21
+    EMIT = 22
+    EMIT_STRING = 23
+    COUNT = 24
+    HISTOGRAM = 25
+
+
+class GuestValue(IntEnum):
+    """what GUEST reads by its immediate; 0 to 30 are x0 to x30"""
+
+    SP = 31
+    PC = 32
+    PSTATE = 33
+    SP_EL0 = 34
+    TTBR0 = 35
+    CONTEXTIDR = 36
+    TPIDR_EL0 = 37
+    VCPU = 38
+    TICKS = 39
 
 
 class Trap(IntEnum):
@@ -585,6 +665,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "events",
             "unanswered",
             "emulated",
+            "rejected",
             "reserved",
         ],
         "formats": [
@@ -611,7 +692,8 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "<u8",
             "<u8",
             "<u8",
-            ("<u8", (233,)),
+            "<u8",
+            ("<u8", (232,)),
         ],
         "offsets": [
             0x0,
@@ -638,6 +720,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             0xa8,
             0xb0,
             0xb8,
+            0xc0,
         ],
         "itemsize": 2048,
     }
@@ -947,6 +1030,77 @@ ANSWER: Final[np.dtype[np.void]] = np.dtype(
     }
 )
 """the host's answer to a synchronous event of one vCPU; `sequence` is written last"""
+
+RECORD_CAPTURE: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "type",
+            "size",
+            "vcpu",
+            "flags",
+            "slot",
+            "sequence",
+            "ticks",
+            "pc",
+            "faults",
+        ],
+        "formats": [
+            "<u2",
+            "<u2",
+            "<u1",
+            "<u1",
+            "<u2",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+        ],
+        "offsets": [
+            0x0,
+            0x2,
+            0x4,
+            0x5,
+            0x6,
+            0x8,
+            0x10,
+            0x18,
+            0x20,
+        ],
+        "itemsize": 40,
+    }
+)
+"""a hit of a probe with a program; the captured values follow: 8 bytes each, or for a string its length in bytes (bit 63: cut short by a fault) and its bytes, padded to 8"""
+
+INSTRUCTION: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "opcode",
+            "d",
+            "a",
+            "b",
+            "target",
+            "immediate",
+        ],
+        "formats": [
+            "<u1",
+            "<u1",
+            "<u1",
+            "<u1",
+            "<u4",
+            "<u8",
+        ],
+        "offsets": [
+            0x0,
+            0x1,
+            0x2,
+            0x3,
+            0x4,
+            0x8,
+        ],
+        "itemsize": 16,
+    }
+)
+"""one instruction of a program; LOAD_PROGRAM's bulk argument is an array of them, arguments[0] the first free place it goes to"""
 
 PROBE_DESCRIPTOR: Final[np.dtype[np.void]] = np.dtype(
     {

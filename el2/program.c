@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "program.h"
+
+#include "arch_gen.h"
+#include "guest_memory.h"
+#include "memory.h"
+#include "program_store.h"
+#include "ring.h"
+#include "sysreg.h"
+
+#define STRING_CUT (1UL << 63)
+#define BUCKETS 64
+#define MODE_EL1H 5UL
+
+/* A program at work. */
+struct machine {
+	struct vcpu *v;
+	u64 r[SV_PROGRAM_REGISTERS];
+	u64 faulted; /* bit n: register n holds what could not be read */
+	u64 faults;  /* bit n: the n-th captured value does */
+	u32 values;
+	u32 size;
+	u64 capture[SV_MAX_CAPTURE / sizeof(u64)];
+};
+
+static u64 used;
+static u8 starts[PROGRAM_PLACES / 8]; /* bit n: a program begins at place n */
+
+u64 program_store_used(void)
+{
+	return used;
+}
+
+void program_store_keep(u64 first, u32 count)
+{
+	starts[first / 8] |= (u8)(1U << first % 8);
+	used = first + count;
+}
+
+void program_unload_all(void)
+{
+	used = 0;
+	memset(starts, 0, sizeof(starts));
+}
+
+bool program_exists(u32 program)
+{
+	u32 place = program - 1;
+
+	return !program || (place < PROGRAM_PLACES && (starts[place / 8] & 1U << place % 8));
+}
+
+static u64 stack_pointer(const struct vcpu *v)
+{
+	return FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL1H ? read_sysreg(sp_el1) :
+								 read_sysreg(sp_el0);
+}
+
+static u64 guest_value(const struct vcpu *v, u64 number)
+{
+	switch (number) {
+	case SV_GUEST_VALUE_SP:
+		return stack_pointer(v);
+	case SV_GUEST_VALUE_PC:
+		return v->frame.pc;
+	case SV_GUEST_VALUE_PSTATE:
+		return v->frame.pstate;
+	case SV_GUEST_VALUE_SP_EL0:
+		return read_sysreg(sp_el0);
+	case SV_GUEST_VALUE_TTBR0:
+		return read_sysreg(ttbr0_el1);
+	case SV_GUEST_VALUE_CONTEXTIDR:
+		return read_sysreg(contextidr_el1);
+	case SV_GUEST_VALUE_TPIDR_EL0:
+		return read_sysreg(tpidr_el0);
+	case SV_GUEST_VALUE_VCPU:
+		return v->index;
+	case SV_GUEST_VALUE_TICKS:
+		return read_sysreg(cntpct_el0);
+	default:
+		return v->frame.x[number];
+	}
+}
+
+static u64 compute(u32 opcode, u64 a, u64 b)
+{
+	switch (opcode) {
+	case SV_OPCODE_ADD:
+		return a + b;
+	case SV_OPCODE_SUB:
+		return a - b;
+	case SV_OPCODE_MUL:
+		return a * b;
+	case SV_OPCODE_AND:
+		return a & b;
+	case SV_OPCODE_OR:
+		return a | b;
+	case SV_OPCODE_XOR:
+		return a ^ b;
+	case SV_OPCODE_SHL:
+		return b < 64 ? a << b : 0;
+	case SV_OPCODE_SHR:
+		return b < 64 ? a >> b : 0;
+	case SV_OPCODE_SAR:
+		return (u64)((int64_t)a >> (b < 64 ? b : 63));
+	case SV_OPCODE_EQ:
+		return a == b;
+	case SV_OPCODE_NE:
+		return a != b;
+	case SV_OPCODE_LTU:
+		return a < b;
+	case SV_OPCODE_LEU:
+		return a <= b;
+	case SV_OPCODE_LTS:
+		return (int64_t)a < (int64_t)b;
+	default:
+		return (int64_t)a <= (int64_t)b;
+	}
+}
+
+/* What is computed from a value that could not be read counts as not read, too. */
+static void set(struct machine *m, u32 d, u64 value, bool faulted)
+{
+	m->r[d] = value;
+	m->faulted = (m->faulted & ~(1UL << d)) | (u64)faulted << d;
+}
+
+static bool is_faulted(const struct machine *m, u32 n)
+{
+	return m->faulted >> n & 1;
+}
+
+static void load(struct machine *m, const struct sv_instruction *i)
+{
+	u64 value = 0;
+	bool fault = is_faulted(m, i->a) ||
+		     guest_memory_read(m->r[i->a] + i->immediate, &value, i->b) != i->b;
+
+	set(m, i->d, fault ? 0 : value, fault);
+}
+
+static void note_value(struct machine *m, bool faulted)
+{
+	if (faulted && m->values < 64)
+		m->faults |= 1UL << m->values;
+	m->values++;
+}
+
+static void emit(struct machine *m, const struct sv_instruction *i)
+{
+	m->capture[m->size / sizeof(u64)] = m->r[i->a];
+	m->size += sizeof(u64);
+	note_value(m, is_faulted(m, i->a));
+}
+
+static u64 string_length(const u8 *text, u64 size)
+{
+	u64 length = 0;
+
+	while (length < size && text[length])
+		length++;
+	return length;
+}
+
+static void emit_string(struct machine *m, const struct sv_instruction *i)
+{
+	u64 *header = &m->capture[m->size / sizeof(u64)];
+	u8 *text = (u8 *)(header + 1);
+	u64 readable = is_faulted(m, i->a) ? 0 : guest_memory_read(m->r[i->a], text, i->target);
+	u64 length = string_length(text, readable);
+	bool cut = length == readable && readable < i->target;
+	u64 padded = (length + 7) & ~7UL;
+
+	memset(text + length, 0, padded - length);
+	*header = cut ? length | STRING_CUT : length;
+	m->size += (u32)(sizeof(u64) + padded);
+	note_value(m, cut);
+}
+
+static u64 *counter(const struct vcpu *v, u64 number)
+{
+	u64 *counters = (u64 *)(region_base() + SV_COUNTERS_OFFSET);
+
+	return &counters[v->index * SV_COUNTERS + number];
+}
+
+static u64 *bucket(const struct vcpu *v, u64 number, u64 value)
+{
+	u64 *buckets = (u64 *)(region_base() + SV_HISTOGRAMS_OFFSET);
+	u64 bits = value ? 64 - (u64)__builtin_clzll(value) : 0;
+
+	/* Values with bit 63 set share the last bucket with those of 63 bits. */
+	bits = bits < BUCKETS ? bits : BUCKETS - 1;
+	return &buckets[(v->index * SV_HISTOGRAMS + number) * BUCKETS + bits];
+}
+
+static void execute(struct machine *m, const struct sv_instruction *i)
+{
+	switch (i->opcode) {
+	case SV_OPCODE_CONSTANT:
+		set(m, i->d, i->immediate, false);
+		break;
+	case SV_OPCODE_GUEST:
+		set(m, i->d, guest_value(m->v, i->immediate), false);
+		break;
+	case SV_OPCODE_LOAD:
+		load(m, i);
+		break;
+	case SV_OPCODE_EMIT:
+		emit(m, i);
+		break;
+	case SV_OPCODE_EMIT_STRING:
+		emit_string(m, i);
+		break;
+	case SV_OPCODE_COUNT:
+		++*counter(m->v, i->immediate);
+		break;
+	case SV_OPCODE_HISTOGRAM:
+		++*bucket(m->v, i->immediate, m->r[i->a]);
+		break;
+	default:
+		set(m, i->d, compute(i->opcode, m->r[i->a], m->r[i->b]),
+		    is_faulted(m, i->a) || is_faulted(m, i->b));
+	}
+}
+
+/* Runs to the end; whether it accepts. Bounded: every jump goes forward, the last instruction ends it. */
+static bool run(struct machine *m, const struct sv_instruction *i)
+{
+	for (;; i++) {
+		switch (i->opcode) {
+		case SV_OPCODE_ACCEPT:
+			return true;
+		case SV_OPCODE_REJECT:
+			return false;
+		case SV_OPCODE_JUMP:
+			i += i->target;
+			break;
+		case SV_OPCODE_JUMP_IF_ZERO:
+			i += m->r[i->a] ? 0 : i->target;
+			break;
+		default:
+			execute(m, i);
+		}
+	}
+}
+
+static void put_record(struct machine *m, u32 slot)
+{
+	struct sv_record_capture *record;
+	u64 size = sizeof(*record) + m->size;
+
+	record = (struct sv_record_capture *)ring_reserve(m->v, SV_RECORD_CAPTURE, size);
+	if (!record)
+		return;
+	record->record.slot = (u16)slot;
+	record->faults = m->faults;
+	memcpy(record + 1, m->capture, m->size);
+	ring_publish(m->v, size);
+}
+
+bool program_run(struct vcpu *v, u32 program, u32 slot)
+{
+	struct machine m;
+
+	/* Not the capture: a kilobyte to clear for every hit. */
+	m.v = v;
+	m.faulted = 0;
+	m.faults = 0;
+	m.values = 0;
+	m.size = 0;
+	memset(m.r, 0, sizeof(m.r));
+	if (!run(&m, program_store(program - 1)))
+		return false;
+	put_record(&m, slot);
+	return true;
+}
