@@ -9,6 +9,7 @@ import pytest
 LAYERS = (
     {"__main__"},
     {"cli"},
+    {"conformance"},
     {"views"},
     {"analysis"},
     {"api", "session"},
