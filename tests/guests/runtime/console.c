@@ -28,6 +28,14 @@ static u8 get_char(void)
 	return (u8)mmio_read(UARTDR);
 }
 
+bool typed(void)
+{
+	if (mmio_read(UARTFR) & FR_RX_EMPTY)
+		return false;
+	get_char();
+	return true;
+}
+
 static void put_string(const char *text)
 {
 	while (*text)

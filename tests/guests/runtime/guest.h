@@ -159,6 +159,7 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void value(const char *name, u64 number);
 void ready(const char *name);
+bool typed(void); /* whether the test has typed a byte; takes it */
 void finish(void) __attribute__((noreturn));
 
 /* entry.S: calls function(a, b); an exception in it ends the call. Whether there was none. */
