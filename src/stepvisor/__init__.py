@@ -23,29 +23,46 @@ from stepvisor.errors import (
     StepvisorError,
     SymbolError,
 )
+from stepvisor.monitor.answers import Answer
+from stepvisor.monitor.guest_event import GuestEvent
+from stepvisor.monitor.vocabulary import Event, Outcome, View
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.hit import Batch, Hit, Registers
-from stepvisor.trace.session import boot
+from stepvisor.trace.listener import Listener
+from stepvisor.trace.session import boot, start
 from stepvisor.trace.shell import Completed
+from stepvisor.trace.step import Step
+from stepvisor.trace.stepping import Stepping
 from stepvisor.trace.trace import Summary, Trace
+from stepvisor.trace.troubles import Trouble
 
 __all__ = (
+    "Answer",
     "Batch",
     "Completed",
+    "Event",
     "Guest",
     "GuestConfigError",
     "GuestError",
+    "GuestEvent",
     "Hit",
     "ImageError",
     "InputError",
+    "Listener",
     "MachineError",
     "MonitorError",
+    "Outcome",
     "ProbeError",
     "Registers",
     "SetupError",
+    "Step",
+    "Stepping",
     "StepvisorError",
     "Summary",
     "SymbolError",
     "Trace",
+    "Trouble",
+    "View",
     "boot",
+    "start",
 )

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -60,9 +60,19 @@ class El2Monitor:
     """Implements :class:`stepvisor.monitor.interface.Backend`."""
 
     def __init__(
-        self, ram: GuestRam, parameters: BootParameters, machine_alive: Callable[[], None]
+        self,
+        ram: GuestRam,
+        parameters: BootParameters,
+        machine_alive: Callable[[], None],
+        *,
+        paused: bool = False,
     ) -> None:
-        """Write `parameters` for a machine that has not started, and take up the heartbeat."""
+        """Write `parameters` for a machine that has not started, and take up the heartbeat.
+
+        A `paused` guest does not run its first instruction before :meth:`set_paused`.
+        """
+        if paused:
+            parameters = replace(parameters, flags=parameters.flags | wire.Flag.PAUSED)
         self._ram = ram
         self._parameters = parameters
         view = ram.view(parameters.ram_base, wire.POOL_OFFSET)

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,13 +15,27 @@ from stepvisor.machine.machine import Machine
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.interface import Policy, VcpuCounters
+from stepvisor.monitor.vocabulary import Event, StepOption
 from stepvisor.probe.place import Code, place
-from stepvisor.probe.resolve import resolve
+from stepvisor.probe.resolve import Target, resolve
 from stepvisor.symbols.kaslr import find_kernel_base
 from stepvisor.symbols.table import SymbolTable
+from stepvisor.symbols.task import comm_offset
+from stepvisor.trace.events import EventHub
+from stepvisor.trace.listener import Listener
 from stepvisor.trace.load import load_guest
 from stepvisor.trace.shell import Completed, Shell
+from stepvisor.trace.step_plan import (
+    SWITCH,
+    any_code,
+    step_end,
+    step_options,
+    step_probes,
+    task_filter,
+)
+from stepvisor.trace.stepping import Stepping
 from stepvisor.trace.trace import Trace
+from stepvisor.trace.troubles import Trouble, Troubles
 
 __all__ = ("Guest",)
 
@@ -48,14 +62,18 @@ class Guest:
         append: str = "",
         ready_line: str | None = None,
         echo: Callable[[bytes], None] | None = None,
+        paused: bool = False,
     ) -> None:
         """Start the kernel; returns when the monitor has passed its self-test.
+
+        A `paused` guest has not run its first instruction; :meth:`resume` lets it.
 
         :raise SetupError: When QEMU or the monitor is missing.
         :raise GuestConfigError: When this machine cannot hold this kernel.
         :raise MonitorError: When the self-test fails.
         """
-        self._traces: list[Trace] = []
+        self._traces: list[Trace | Stepping] = []
+        self._troubles = Troubles()
         self._tracing = threading.Semaphore()
         self._next_slot = 1
         self._symbols: SymbolTable | None = None
@@ -66,7 +84,10 @@ class Guest:
         try:
             parameters = load_guest(self._machine, kernel, initrd, append)
             self._kernel_base = parameters.guest_entry
-            self._monitor = El2Monitor(self._machine.ram, parameters, self._machine.check_alive)
+            self._monitor = El2Monitor(
+                self._machine.ram, parameters, self._machine.check_alive, paused=paused
+            )
+            self._hub = EventHub(self._monitor, self._troubles)
             self._shell = Shell(self._machine.console, self.check, ready_line)
             self._machine.resume()
             self._monitor.wait_running(_SELF_TEST_SECONDS)
@@ -188,6 +209,127 @@ class Guest:
         self._traces = [old for old in self._traces if not old.closed] + [trace]
         return trace
 
+    def step(
+        self,
+        symbol: str,
+        until: str | int = "return",
+        *,
+        el0: bool = False,
+        interrupts: bool = False,
+        task: str | None = None,
+        over: Sequence[str] = (),
+        limit: int = 0,
+        timeout: float = 60.0,
+    ) -> Stepping:
+        """Step the next run of a function, one instruction after the other.
+
+        ::
+
+            with guest.step("vfs_read") as steps:
+                guest.run("head -c 1 /dev/zero")
+                for step in steps:
+                    print(step)
+
+        :param until: "return"; a symbol or address that ends it before it runs; or a number of
+            instructions.
+        :param el0: Show the instructions of user code, too.
+        :param interrupts: Step through the handlers of interrupts; else they run freely.
+        :param task: Only a run in the task of this name (`/proc/PID/comm`).
+        :param over: Functions that run freely. The switch to another task always does.
+        :param limit: Instructions at most; 0 for any number.
+        :param timeout: Seconds to wait for the run, and for each step.
+        :raise SymbolError: When a symbol does not exist.
+        :raise InputError: When something else that is asked for cannot be.
+
+        Before user space runs (see ``paused`` of :func:`stepvisor.start`) the kernel's addresses
+        are not known yet, so `until` must be "return" or a number.
+        """
+        names = [name for name in dict.fromkeys([*over, SWITCH]) if name != symbol]
+        if SWITCH not in self.symbols:
+            names.remove(SWITCH)
+        start, *others = [self._target(name) for name in [symbol, *names]]
+        end = step_end(until, limit, self._running_address)
+        if until == "return" and "+" in start.label:
+            message = f"{start.label} is inside a function: say when to stop with until=..."
+            raise ProbeError(message)
+        stepping = Stepping(
+            self._hub,
+            self.monitor,
+            step_probes(self._code(), start, others, self._slots(1 + len(others))),
+            lambda pc: self._symbols_from(start, pc),
+            options=step_options(el0=el0, interrupts=interrupts),
+            end=end,
+            task=None if task is None else task_filter(task, self._comm_offset),
+            timeout=timeout,
+        )
+        self._traces = [old for old in self._traces if not old.closed] + [stepping]
+        return stepping
+
+    def on(
+        self,
+        *events: Event,
+        vcpu: int | Sequence[int] | None = None,
+        synchronous: bool = True,
+        timeout: float = 1.0,
+        interrupts: bool = True,
+    ) -> Listener:
+        """Watch for monitor events, with a function that answers them or without.
+
+        ::
+
+            @guest.on(stepvisor.Event.PRIVILEGED_CALL)
+            def look(event):              # this vCPU waits, the others run
+                return stepvisor.Answer.DENY
+
+            with guest.on(stepvisor.Event.GUEST_REQUEST) as events:
+                guest.run("...")
+                for event in events:      # recorded; no vCPU waited
+                    print(event.x[0])
+
+        A function that raises, returns no answer or takes too long is reported in
+        :attr:`troubles`, and the guest goes on. Functions are called one after the other, in one
+        thread. SINGLESTEP steps the vCPUs from where they are.
+
+        :param vcpu: One vCPU or several; None for all.
+        :param synchronous: Whether a vCPU waits for the function; else its answers are ignored.
+        :param timeout: Seconds that a vCPU waits.
+        :param interrupts: Of SINGLESTEP: step through the handlers of interrupts.
+        :raise InputError: When there is no such vCPU, or no such event here.
+        """
+        offered = self.monitor.capabilities
+        wanted = frozenset(events)
+        if not wanted or not wanted <= offered.events:
+            names = ", ".join(sorted(event.name for event in offered.events))
+            raise GuestConfigError(f"guest.on() takes one or more of the events {names}")
+        vcpus = frozenset(
+            range(offered.vcpus) if vcpu is None else [vcpu] if isinstance(vcpu, int) else vcpu
+        )
+        if not vcpus or not vcpus <= set(range(offered.vcpus)):
+            message = f"vCPU {sorted(vcpus)}: this guest has 0 to {offered.vcpus - 1}"
+            raise GuestConfigError(message)
+        return Listener(
+            self._hub,
+            self.monitor,
+            wanted,
+            vcpus,
+            synchronous=synchronous,
+            timeout=timeout,
+            options=StepOption.EL0 | (StepOption.INTERRUPTS if interrupts else StepOption(0)),
+        )
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Events that were not answered as they should have been; the guest went on."""
+        return self._troubles.all()
+
+    def pause(self) -> None:
+        """Make the guest stand still; probes, events and steps can be set up meanwhile."""
+        self.monitor.set_paused(True)
+
+    def resume(self) -> None:
+        """Let the guest go on, or run its first instruction. Nothing when it runs."""
+        self.monitor.set_paused(False)
+
     def check_probes(self, *probes: str) -> None:
         """Raise what :meth:`trace` would for `probes`, as far as the Image alone can tell."""
         for text in probes:
@@ -215,6 +357,8 @@ class Guest:
         for trace in self._traces:
             trace.abandon()
         self._traces.clear()
+        if hasattr(self, "_hub"):
+            self._hub.close()
         if self._monitor is not None:
             self._monitor.close()
             self._monitor = None
@@ -254,12 +398,46 @@ class Guest:
         except MonitorError:
             return b""
 
+    @property
+    def _early(self) -> bool:
+        """Whether the kernel may not have mapped itself yet."""
+        return self._running is None and not self.monitor.user_ticks
+
+    def _target(self, text: str) -> Target:
+        if self._early:
+            return any_code(self.symbols, text)
+        return resolve(self.symbols, text, self.running_symbols)
+
+    def _running_address(self, text: str) -> int:
+        if self._early:
+            message = (
+                f"where {text} is cannot be known before user space runs;"
+                " step until a number of instructions, or wait with guest.wait_user()"
+            )
+            raise GuestError(message)
+        target = resolve(self.symbols, text, self.running_symbols)
+        return self.running_symbols.link_base + target.offset
+
+    def _symbols_from(self, target: Target, pc: int) -> SymbolTable:
+        """The running kernel's symbols, now that `target` has been seen at `pc`."""
+        if self._running is None:
+            self._running = self.symbols.rebased(pc - target.offset)
+        return self._running
+
+    def _comm_offset(self) -> int:
+        return comm_offset(
+            self.symbols,
+            lambda address, size: self.monitor.read_physical(self.physical(address), size),
+        )
+
     def _code(self) -> Code:
         table = self.symbols
         text = range(table.text.start - table.link_base, table.text.stop - table.link_base)
+        if self._early:
+            text = range(table.end - table.link_base)
         return Code(
             self.monitor.read_physical,
-            virtual_base=self.running_symbols.link_base,
+            virtual_base=(table if self._early else self.running_symbols).link_base,
             physical_base=self._kernel_base,
             text=text,
         )

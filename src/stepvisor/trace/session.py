@@ -61,13 +61,25 @@ def start(
     cpu: str = DEFAULT_CPU,
     memory: str | int = "1G",
     console: Callable[[bytes], None] | None = None,
+    paused: bool = False,
 ) -> Guest:
-    """As :func:`boot`, but return as soon as the guest's first instruction may run."""
+    """As :func:`boot`, but return as soon as the guest's first instruction may run.
+
+    With `paused`, it does so at ``guest.resume()``.
+    """
     config = MachineConfig(
         cpu=cpu, vcpus=cpus, memory=parse_size(memory) if isinstance(memory, str) else memory
     )
     image, archive, ready_line = load_inputs(kernel, initrd)
-    return Guest(image, archive, config=config, append=append, ready_line=ready_line, echo=console)
+    return Guest(
+        image,
+        archive,
+        config=config,
+        append=append,
+        ready_line=ready_line,
+        echo=console,
+        paused=paused,
+    )
 
 
 def load_inputs(

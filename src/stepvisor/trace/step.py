@@ -1,0 +1,192 @@
+"""Steps as the user sees them: where, which instruction, what it changed."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvisor.arch.disassemble import disassemble
+from stepvisor.errors import MonitorError
+from stepvisor.monitor.guest_event import Clock
+from stepvisor.monitor.vocabulary import Outcome
+from stepvisor.probe.decode import Flow, classify
+from stepvisor.symbols.table import SymbolTable
+from stepvisor.trace.depth import CallDepth
+
+__all__ = ("Step", "StepReader")
+
+_GENERAL = tuple(f"x{n}" for n in range(31))
+_SYSTEM = ("sp_el0", "sp_el1", "ttbr0", "ttbr1", "tcr", "vbar")
+_COLUMNS = (*_GENERAL, *_SYSTEM, "nzcv", "pstate")
+_NZCV = np.uint64(0xF000_0000)
+_NZCV_SHIFT = 28
+_EL_SHIFT, _EL_MASK = 2, 3
+_STACK_SELECTED = 1
+_PLACES = 1 << 16
+_TARGET = re.compile(r"#(0x[0-9a-f]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One instruction that was stepped, or an interlude between two of them."""
+
+    number: int
+    """From 1."""
+    time: float
+    """Seconds since the guest's first instruction, when it was done."""
+    vcpu: int
+    outcome: Outcome
+    address: int
+    """Of the instruction; where the guest was, for INTERRUPT and RESUMED."""
+    pc: int
+    """Where it led."""
+    symbol: str
+    """Function of `address`; empty outside the kernel's Image."""
+    offset: int
+    """Bytes from that function's start."""
+    word: int
+    text: str
+    """Its disassembly; empty for INTERRUPT and RESUMED."""
+    changed: Mapping[str, tuple[int, int]]
+    """Registers with another value than before, old and new: x0 to x30, sp, nzcv, pstate (the rest
+    of it), and the system registers that events carry."""
+    depth: int
+    """Calls and exceptions since stepping began that have not returned."""
+    el: int
+    """Exception level at which it ran."""
+    esr: int
+    """ESR_EL1 for an outcome of EXCEPTION, else 0."""
+
+    @property
+    def place(self) -> str:
+        """Symbol+0x10, or the address."""
+        return f"{self.symbol}+{self.offset:#x}" if self.symbol else f"{self.address:#x}"
+
+    def __str__(self) -> str:
+        text = self.text or self.outcome.name.lower()
+        changes = " ".join(f"{name}={new:#x}" for name, (_, new) in self.changed.items())
+        return f"{self.address:016x} {'  ' * self.depth}{self.place}  {text}  {changes}".rstrip()
+
+
+@dataclass(slots=True)
+class StepReader:
+    """Turns event records, in their order, into steps."""
+
+    clock: Clock
+    symbols: SymbolTable
+    """Of the running kernel."""
+    stopped: bool = False
+    """Whether stepping has ended."""
+    _number: int = 0
+    _before: NDArray[np.uint64] | None = None
+    _pc: int = 0
+    _level: int = 1
+    _calls: CallDepth = field(default_factory=CallDepth)
+    _names: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    def read(self, records: NDArray[np.void]) -> Iterator[Step]:
+        """Steps of an array of ``EVENT_DTYPE``."""
+        if not len(records):
+            return
+        values = _columns(records)
+        first = values[:1] if self._before is None else self._before
+        differs = values != np.concatenate([first, values[:-1]])
+        rows = zip(
+            *(records[name].tolist() for name in _SCALARS),
+            differs.any(axis=1).tolist(),
+            strict=True,
+        )
+        for index, row in enumerate(rows):
+            old = values[index - 1] if index else first[0]
+            changed = _changes(old, values[index], differs[index], row[4]) if row[-1] else {}
+            step = self._step(row, changed)
+            if step is not None:
+                yield step
+            self._before = values[index : index + 1]
+
+    def _step(self, row: tuple[int, ...], changed: Mapping[str, tuple[int, int]]) -> Step | None:
+        ticks, vcpu, pc, code, pstate, address, word, esr, _ = row
+        outcome = _outcome(code)
+        came_from, level = self._pc, self._level
+        self._pc, self._level = pc, pstate >> _EL_SHIFT & _EL_MASK
+        if outcome is Outcome.STARTED:
+            return None
+        if outcome is Outcome.STOPPED:
+            self.stopped = True
+            return None
+        if outcome in {Outcome.INTERRUPT, Outcome.RESUMED}:
+            address, word = came_from, 0
+        self._number += 1
+        symbol, offset = self._name(address)
+        depth = self._calls.depth
+        self._calls.follow(outcome, address, word, pc)
+        return Step(
+            number=self._number,
+            time=self.clock.seconds(ticks),
+            vcpu=vcpu,
+            outcome=outcome,
+            address=address,
+            pc=pc,
+            symbol=symbol,
+            offset=offset,
+            word=word,
+            text=self._text(word, address) if word else "",
+            changed=changed,
+            depth=depth,
+            el=level,
+            esr=esr if outcome is Outcome.EXCEPTION else 0,
+        )
+
+    def _text(self, word: int, address: int) -> str:
+        """The disassembly, with the name of the place that a branch leads to."""
+        text = disassemble(word, address)
+        target = _TARGET.search(text)
+        if target is None or classify(word) is not Flow.IMMEDIATE:
+            return text
+        symbol, offset = self._name(int(target[1], 16))
+        place = f"{symbol}+{offset:#x}" if offset else symbol
+        return f"{text} <{place}>" if symbol else text
+
+    def _name(self, address: int) -> tuple[str, int]:
+        name = self._names.get(address)
+        if name is None:
+            found = self.symbols.at(address)
+            name = (found[0].name, found[1]) if found is not None else ("", 0)
+            if len(self._names) < _PLACES:
+                self._names[address] = name
+        return name
+
+
+_SCALARS = ("ticks", "vcpu", "pc", "outcome", "pstate", "instruction_address", "word", "esr")
+
+
+def _outcome(code: int) -> Outcome:
+    try:
+        return Outcome(code)
+    except ValueError as error:
+        raise MonitorError(f"a ring is damaged: a step with outcome {code}") from error
+
+
+def _columns(records: NDArray[np.void]) -> NDArray[np.uint64]:
+    """A row per record, a column per name in `_COLUMNS`."""
+    values = np.empty((len(records), len(_COLUMNS)), np.uint64)
+    values[:, :31] = records["x"]
+    for index, name in enumerate(_SYSTEM, 31):
+        values[:, index] = records[name]
+    pstate = records["pstate"]
+    values[:, -2] = (pstate & _NZCV) >> np.uint64(_NZCV_SHIFT)
+    values[:, -1] = pstate & ~_NZCV
+    return values
+
+
+def _changes(
+    old: NDArray[np.uint64], new: NDArray[np.uint64], differs: NDArray[np.bool_], pstate: int
+) -> dict[str, tuple[int, int]]:
+    current = "sp_el1" if pstate >> _EL_SHIFT & _EL_MASK and pstate & _STACK_SELECTED else "sp_el0"
+    found = {}
+    for index in np.flatnonzero(differs).tolist():
+        name = "sp" if _COLUMNS[index] == current else _COLUMNS[index]
+        found[name] = (int(old[index]), int(new[index]))
+    return found

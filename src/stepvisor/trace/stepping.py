@@ -1,0 +1,199 @@
+"""Stepping one run of a function: from its first instruction until it returns, or further."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvisor.errors import GuestError
+from stepvisor.monitor.events import EVENT_DTYPE
+from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
+from stepvisor.monitor.vocabulary import Event, Outcome, StepEnd, StepOption, TaskFilter
+from stepvisor.symbols.table import SymbolTable
+from stepvisor.trace.events import Consumer, EventHub
+from stepvisor.trace.step import Step, StepReader
+
+__all__ = ("Stepping",)
+
+_POLL_SECONDS = 0.2
+_END_SECONDS = 5.0
+
+
+class Stepping:
+    """Steps, from :meth:`stepvisor.Guest.step`.
+
+    Iterating yields them until the end that was asked for. Without a ``with`` block, iterating
+    arms the probe first and disarms it afterwards.
+    """
+
+    def __init__(
+        self,
+        hub: EventHub,
+        backend: Backend,
+        probes: Sequence[ProbeRequest],
+        symbols: Callable[[int], SymbolTable],
+        *,
+        options: StepOption,
+        end: StepEnd,
+        task: TaskFilter | None,
+        timeout: float,
+    ) -> None:
+        """Not armed yet. The first of `probes` starts stepping.
+
+        `symbols` gives the running kernel's, from the address of the first probe there.
+        """
+        self._hub = hub
+        self._backend = backend
+        self._probes = tuple(probes)
+        self._symbols = symbols
+        self._options = options
+        self._end = end
+        self._task = task
+        self._timeout = timeout
+        vcpus = frozenset(range(backend.capabilities.vcpus))
+        self._consumer = Consumer(frozenset({Event.SINGLESTEP}), vcpus)
+        self._armed = False
+        self._closed = False
+        self._reader: StepReader | None = None
+        self._stopped = False
+        self.taken = 0
+        """Events read so far."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether its probes have come and gone."""
+        return self._closed
+
+    @property
+    def started(self) -> bool:
+        """Whether the function was called, as far as has been read."""
+        return self._reader is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end that was asked for came, as far as has been read."""
+        return self._stopped
+
+    @property
+    def lost(self) -> int:
+        """Records that full rings dropped meanwhile."""
+        return self._consumer.lost
+
+    def __enter__(self) -> Self:
+        """Arm.
+
+        :raise InputError: When the guest is being stepped already.
+        :raise ProbeError: When no probe can go there.
+        """
+        if self._armed:
+            message = "a step can be entered once; make another with guest.step()"
+            raise GuestError(message)
+        self._hub.claim_stepping(self)
+        try:
+            self._hub.add(self._consumer)
+            self._armed = True
+            self._backend.set_policy(Policy.BLOCK)
+            self._backend.configure_step(self._options, self._end, self._task)
+            self._backend.arm(self._probes)
+        except BaseException:
+            self._let_go()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disarm, and let go what is still being stepped."""
+        try:
+            self.close()
+        except Exception:
+            if error is None:
+                raise
+
+    def close(self) -> None:
+        """Disarm, let go what is still being stepped; steps so far stay readable. Idempotent."""
+        if not self._armed or self._closed:
+            return
+        try:
+            self._backend.disarm([probe.slot for probe in self._probes])
+            self._backend.set_stepping(None, on=False)
+        finally:
+            self._let_go()
+
+    def abandon(self) -> None:
+        """The guest ends: no word to it any more."""
+        self._closed = True
+
+    def __iter__(self) -> Iterator[Step]:
+        """Every step until the end; after the ``with`` block, those recorded that were not read.
+
+        :raise GuestError: When the function is not called, or the end does not come, in time.
+        :raise MonitorError: When the monitor stopped.
+        """
+        if self._armed:
+            yield from self._steps()
+        else:
+            with self:
+                yield from self._steps()
+
+    def batches(self) -> Iterator[NDArray[np.void]]:
+        """The same events as arrays of ``EVENT_DTYPE``, for those who count millions."""
+        last = time.monotonic()
+        while not self._stopped:
+            records = self._consumer.read(0.0 if self._closed else _POLL_SECONDS)
+            if records is not None:
+                last = time.monotonic()
+                self.taken += len(records)
+                yield self._up_to_end(records)
+            elif self._consumer.error is not None:
+                raise self._consumer.error
+            elif self._closed:
+                return
+            elif time.monotonic() - last > self._timeout:
+                raise self._too_late()
+
+    def array(self) -> NDArray[np.void]:
+        """All of :meth:`batches` in one array."""
+        parts = list(self.batches())
+        return np.concatenate(parts) if parts else np.empty(0, EVENT_DTYPE)
+
+    def _steps(self) -> Iterator[Step]:
+        for records in self.batches():
+            if self._reader is not None:
+                yield from self._reader.read(records)
+
+    def _up_to_end(self, records: NDArray[np.void]) -> NDArray[np.void]:
+        if self._reader is None:
+            symbols = self._symbols(int(records["pc"][0]))
+            self._reader = StepReader(self._backend.clock, symbols)
+        ends = np.flatnonzero(records["outcome"] == Outcome.STOPPED)
+        if not len(ends):
+            return records
+        self._stopped = True
+        return records[: int(ends[0]) + 1]
+
+    def _let_go(self) -> None:
+        self._closed = True
+        self._hub.release_stepping(self)
+        self._hub.remove(self._consumer)
+
+    def _too_late(self) -> GuestError:
+        label = self._probes[0].label
+        if self._reader is None:
+            who = f" by {self._task.name.decode(errors='replace')!r}" if self._task else ""
+            message = (
+                f"{label} was not called{who} within {self._timeout:g} s;"
+                " run something in the guest that calls it"
+            )
+        else:
+            message = (
+                f"stepping from {label} did not come to its end: no step for {self._timeout:g} s"
+                f" after {self.taken:,} events; the guest may wait for something"
+            )
+        return GuestError(message)
