@@ -1,0 +1,44 @@
+"""What went wrong, in words that suffice to see it again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepvisor.conformance.disassemble import disassemble
+
+__all__ = ("Failure",)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One case, or one count, that is not as it must be."""
+
+    cpu: str
+    class_name: str
+    what: str
+    """The difference."""
+    seed: int | None = None
+    """Of that case alone; None when it concerns no single case."""
+    words: Sequence[int] = ()
+    address: int = 0
+    """Where the instructions were."""
+
+    @property
+    def replay(self) -> str:
+        """A command line that runs it again."""
+        command = f"stepvisor conformance --cpu {self.cpu} --class {self.class_name}"
+        return f"{command} --seed {self.seed} --count 1" if self.seed is not None else command
+
+    def lines(self) -> list[str]:
+        """For a reader: class, difference, instructions with encoding, and how to repeat it."""
+        code = [
+            f"    {self.address + 4 * i:#x}: {word:08x}  {text}"
+            for i, (word, text) in enumerate(
+                zip(self.words, disassemble(self.words, self.address), strict=True)
+            )
+        ]
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return [
+            f"{self.class_name} on {self.cpu}{seed}: {self.what}",
+            *code,
+            f"    again: {self.replay}",
+        ]
