@@ -175,6 +175,7 @@ class BareGuest:
         self._position = 0
         self._hits: list[NDArray[np.void]] = []
         self.notices: list[Notice] = []
+        self.draining = True
         self.machine = Machine(
             MachineConfig(cpu=cpu, vcpus=vcpus, memory=_RAM), monitor or monitor_image()
         )
@@ -301,7 +302,7 @@ class BareGuest:
         deadline = time.monotonic() + seconds
         while not condition():
             self.machine.check_alive()
-            self.drain()
+            self._alive()
             if time.monotonic() > deadline:
                 raise GuestError(f"{what} did not happen; the guest said:\n{self.text}")
             time.sleep(0.001)
@@ -322,7 +323,8 @@ class BareGuest:
             )
 
     def _alive(self) -> None:
-        self.drain()
+        if self.draining:
+            self.drain()
 
     def _parameters(
         self, vcpus: int, flags: wire.Flag, heartbeat_timeout_ms: int

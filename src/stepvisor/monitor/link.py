@@ -110,8 +110,9 @@ class Link:
                 raise MonitorError(message)
             time.sleep(_POLL_SECONDS)
         barrier()
-        self._check_identity()
+        # A monitor that failed before it could say who it is has a reason to give.
         self.check()
+        self._check_identity()
 
     def check(self) -> None:
         """Nothing while the monitor runs the guest.

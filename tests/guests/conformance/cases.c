@@ -69,7 +69,7 @@ static void drain_interrupts(void)
 static void run_once(const struct test_case *test, struct outcome *outcome,
 		     void (*run)(const struct machine_state *))
 {
-	bool debug = test->mdscr || (test->flags & CASE_OS_LOCK);
+	bool debug = (test->flags & (CASE_DEBUG | CASE_OS_LOCK)) != 0;
 	u64 vbar = read_reg(vbar_el1);
 
 	fill_memory(test->seed);

@@ -35,7 +35,7 @@
 /* Flags of a case. */
 #define CASE_IRQ 1	/* an SGI is pending at its start */
 #define CASE_OS_LOCK 2	/* the OS lock is set */
-#define CASE_SVE 4	/* vector, predicate and first-fault registers are loaded and compared */
+#define CASE_DEBUG 4 /* debug registers are set, and cleared behind it */
 
 /* Where pages of the arena are, in pages from ARENA; the others are not mapped. */
 #define ARENA UL(0x80000000)
