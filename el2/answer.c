@@ -90,17 +90,26 @@ static void carry_out(struct vcpu *v, const struct sv_answer *answer)
 		__atomic_store_n(&v->wanted_stepping, answer->stepping, __ATOMIC_RELEASE);
 }
 
+static bool wait_for_sequence(struct vcpu *v, const struct sv_answer *answer, u64 sequence)
+{
+	u64 start = read_sysreg(cntpct_el0);
+	u64 limit = __atomic_load_n(&timeout_ticks, __ATOMIC_RELAXED);
+	bool answered;
+
+	while (!(answered = __atomic_load_n(&answer->sequence, __ATOMIC_ACQUIRE) == sequence))
+		if (!host_wait(v, start) || read_sysreg(cntpct_el0) - start > limit)
+			break;
+	host_wait_end(v);
+	return answered;
+}
+
 u32 answer_wait(struct vcpu *v, u64 sequence)
 {
 	struct sv_answer *answer = answer_of(v);
-	u64 start = read_sysreg(cntpct_el0);
-	u64 limit = __atomic_load_n(&timeout_ticks, __ATOMIC_RELAXED);
 
-	while (__atomic_load_n(&answer->sequence, __ATOMIC_ACQUIRE) != sequence + 1) {
-		if (!host_wait(v) || read_sysreg(cntpct_el0) - start > limit) {
-			v->status->unanswered++;
-			return SV_ANSWER_ACTION_CONTINUE;
-		}
+	if (!wait_for_sequence(v, answer, sequence + 1)) {
+		v->status->unanswered++;
+		return SV_ANSWER_ACTION_CONTINUE;
 	}
 	carry_out(v, answer);
 	return answer->action;

@@ -5,6 +5,7 @@
 #include "brk.h"
 #include "event.h"
 #include "monitor.h"
+#include "pause.h"
 #include "sysreg.h"
 
 /* EL1h with all interrupts masked, as the arm64 boot protocol and PSCI CPU_ON ask. */
@@ -139,7 +140,7 @@ static void enable_timers(void)
 {
 	/* Both counters and both EL1 timers are the guest's. */
 	write_sysreg(cnthctl_el2, CNTHCTL_EL2_EL1PCTEN | CNTHCTL_EL2_EL1PCEN);
-	write_sysreg(cntvoff_el2, 0);
+	write_sysreg(cntvoff_el2, pause_virtual_offset());
 }
 
 void guest_state_init(struct vcpu *v)

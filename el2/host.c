@@ -4,12 +4,16 @@
 #include "gic.h"
 #include "mailbox.h"
 #include "monitor.h"
+#include "pause.h"
 #include "sysreg.h"
 
 /* Divisors of the tick rate, and for how long after a command the full rate is kept: 1/20 s. */
 #define IDLE_DIVISOR 10
 #define OTHERS_DIVISOR 50
 #define ACTIVE_FRACTION 20
+
+/* A wait longer than a millisecond stops the guest's clock. */
+#define LONG_WAIT_FRACTION 1000
 
 /* Heartbeat last seen, and when; written by whichever vCPU ticks. */
 static u64 last_beat;
@@ -84,8 +88,10 @@ void host_tick(struct vcpu *v)
 	host_tick_start(v);
 }
 
-bool host_wait(struct vcpu *v)
+bool host_wait(struct vcpu *v, u64 since)
 {
+	if (read_sysreg(cntpct_el0) - since > control()->frequency / LONG_WAIT_FRACTION)
+		pause_begin(v);
 	/* The host's disarm command must get through even when every vCPU waits here. */
 	mailbox_poll(v);
 	check_heartbeat();
@@ -93,8 +99,18 @@ bool host_wait(struct vcpu *v)
 	return !monitor_unprobed();
 }
 
+void host_wait_end(struct vcpu *v)
+{
+	pause_end(v);
+}
+
 void host_pause(struct vcpu *v)
 {
-	while (monitor_flag(SV_FLAG_PAUSED) && host_wait(v))
+	u64 start = read_sysreg(cntpct_el0);
+
+	if (!monitor_flag(SV_FLAG_PAUSED))
+		return;
+	while (monitor_flag(SV_FLAG_PAUSED) && host_wait(v, start))
 		;
+	host_wait_end(v);
 }

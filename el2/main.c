@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "monitor.h"
 #include "panic.h"
+#include "pause.h"
 #include "selftest.h"
 #include "shadow.h"
 #include "stage2.h"
@@ -142,5 +143,6 @@ void secondary_main(struct vcpu *v)
 	v->view = SV_VIEW_PROBED;
 	guest_state_enter_at(v, v->entry, v->context);
 	go_online(v);
+	pause_check(v);
 	vcpu_start(v);
 }

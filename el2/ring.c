@@ -49,8 +49,9 @@ static bool wait_for_room(struct vcpu *v, u64 size)
 		return true;
 	start = read_sysreg(cntpct_el0);
 	while (!(room = ring_room(v) >= room_needed(v, size)))
-		if (monitor_flag(SV_FLAG_DROP_WHEN_FULL) || !host_wait(v))
+		if (monitor_flag(SV_FLAG_DROP_WHEN_FULL) || !host_wait(v, start))
 			break;
+	host_wait_end(v);
 	v->status->blocked_ticks += read_sysreg(cntpct_el0) - start;
 	return room;
 }

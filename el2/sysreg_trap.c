@@ -2,6 +2,7 @@
 /* System register accesses of the guest that trap. */
 #include "arch_gen.h"
 #include "debug_registers.h"
+#include "kick.h"
 #include "sysreg.h"
 #include "trap.h"
 
@@ -22,6 +23,7 @@ static enum trap_result write_register(struct vcpu *v, u32 key, u64 value)
 	switch (key) {
 	/* Affinities are physical: the guest's SGI is the physical SGI, which comes back as interrupt. */
 	case ISS_SYSREG_ICC_SGI1R_EL1:
+		kick_note_guest_sgi(v, value);
 		write_sysreg(icc_sgi1r_el1, value);
 		return TRAP_EMULATED;
 	case ISS_SYSREG_ICC_SGI0R_EL1:

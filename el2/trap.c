@@ -6,6 +6,7 @@
 #include "host.h"
 #include "inject.h"
 #include "monitor.h"
+#include "pause.h"
 #include "selftest.h"
 #include "stage2.h"
 #include "step.h"
@@ -52,6 +53,7 @@ static void enter_exit(struct vcpu *v)
 static void leave_exit(struct vcpu *v)
 {
 	host_pause(v);
+	pause_check(v);
 	vgic_refill(v);
 	event_take_up(v);
 	tracer_continue(v);

@@ -5,6 +5,7 @@
 #include "gic.h"
 #include "host.h"
 #include "inject.h"
+#include "kick.h"
 #include "list_register.h"
 #include "monitor.h"
 #include "sysreg.h"
@@ -325,7 +326,7 @@ static void take(struct vcpu *v, u32 intid, u32 group)
 		write_sysreg(icc_dir_el1, intid);
 	if (intid == INTID_EL2_TIMER) {
 		host_tick(v);
-	} else if (intid != INTID_MAINTENANCE) {
+	} else if (intid != INTID_MAINTENANCE && (intid != INTID_KICK || kick_is_guests(v))) {
 		hand_on(v, intid, group);
 	}
 }

@@ -12,10 +12,14 @@ void host_tick_start(struct vcpu *v);
 /* The monitor's timer fired on this vCPU. */
 void host_tick(struct vcpu *v);
 
-/* One look while this vCPU waits for the host; false when waiting is over because the host is gone. */
-bool host_wait(struct vcpu *v);
+/*
+ * One look while this vCPU waits for the host, as it has done since the counter was at `since`; false when
+ * waiting is over because the host is gone. A long wait stops the guest's clock until host_wait_end.
+ */
+bool host_wait(struct vcpu *v, u64 since);
+void host_wait_end(struct vcpu *v);
 
-/* Stands still while the host wants the guest paused; commands are carried out meanwhile. */
+/* The host paused the guest: waits here until it goes on. */
 void host_pause(struct vcpu *v);
 
 #endif

@@ -100,9 +100,12 @@ struct vcpu {
 	u32 events;	       /* bits 1 << SV_EVENT_* that are enabled */
 	u32 synchronous;       /* those of them that wait for an answer */
 	struct vgic vgic;
-	u32 view;      /* SV_VIEW_* that VTTBR_EL2 selects */
-	u32 free_view; /* SV_VIEW_* while it does not step, chosen by an answer */
-	u64 entry;     /* PSCI CPU_ON: where the guest wants this vCPU to start */
+	bool pausing;	/* waits for the host, and has stopped the others */
+	bool kicked;	/* an SGI of the monitor is on its way */
+	bool guest_sgi; /* one of the guest with the same number is */
+	u32 view;	/* SV_VIEW_* that VTTBR_EL2 selects */
+	u32 free_view;	/* SV_VIEW_* while it does not step, chosen by an answer */
+	u64 entry;	/* PSCI CPU_ON: where the guest wants this vCPU to start */
 	u64 context;
 	u32 power; /* enum power */
 	u64 redistributor;
