@@ -191,11 +191,15 @@ static void note_written_pages(struct vcpu *v, ipa_t page)
 
 void step_data_access(struct vcpu *v, ipa_t page, bool write)
 {
-	u32 view = write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE;
+	u32 view;
 
 	v->status->data_steps++;
-	if (v->step.mode == STEP_NONE) {
+	if (v->step.mode == STEP_NONE)
 		v->step.word = word_at_pc(v);
+	/* The store that ends an exclusive sequence must not fault: that would cost the reservation. */
+	write = write || is_load_exclusive(v->step.word);
+	view = write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE;
+	if (v->step.mode == STEP_NONE) {
 		v->step.displaced = false;
 		arm(v, STEP_DATA, view);
 	} else {
