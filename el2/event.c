@@ -3,6 +3,7 @@
 
 #include "answer.h"
 #include "guest_state.h"
+#include "inject.h"
 #include "monitor.h"
 #include "ring.h"
 #include "step.h"
@@ -89,8 +90,16 @@ void event_single_step(struct vcpu *v, u32 outcome, u64 address, u32 word)
 		what.esr = read_sysreg(esr_el1);
 		what.far = read_sysreg(far_el1);
 	}
-	if (post(v, &what) == SV_ANSWER_ACTION_SKIP)
+	switch (post(v, &what)) {
+	case SV_ANSWER_ACTION_SKIP:
 		v->frame.pc += INSTRUCTION_SIZE;
+		break;
+	case SV_ANSWER_ACTION_DENY:
+		inject_undefined(v);
+		break;
+	default:
+		break;
+	}
 }
 
 u32 event_report(struct vcpu *v, u32 event, u64 address, u64 esr)

@@ -150,8 +150,10 @@ static u32 command_configure_step(struct vcpu *v)
 /* argument: what the routine computes from. results: its value stepped and run freely, and the trail. */
 static u32 command_step_monitor(struct vcpu *v)
 {
+	const u64 room = sizeof(control()->results) / sizeof(control()->results[0]) - 2;
+
 	(void)v;
-	control()->results[0] = own_step_run(control()->arguments[0], &control()->results[2], 50,
+	control()->results[0] = own_step_run(control()->arguments[0], &control()->results[2], room,
 					     &control()->results[1]);
 	return SV_STATUS_OK;
 }

@@ -123,10 +123,14 @@ static void carry_out(struct vcpu *v)
 enum trap_result psci_call(struct vcpu *v, u64 esr)
 {
 	u32 action = SV_ANSWER_ACTION_CONTINUE;
+	u64 pc = v->frame.pc;
 
 	v->status->psci_calls++;
 	if (event_enabled(v, SV_EVENT_PRIVILEGED_CALL))
-		action = event_report(v, SV_EVENT_PRIVILEGED_CALL, v->frame.pc, esr);
+		action = event_report(v, SV_EVENT_PRIVILEGED_CALL, pc, esr);
+	/* Where an answer sends the guest is where it is to be after the call. */
+	if (v->frame.pc != pc)
+		v->frame.pc -= INSTRUCTION_SIZE;
 	if (action == SV_ANSWER_ACTION_DENY)
 		v->frame.x[0] = (u64)PSCI_NOT_SUPPORTED;
 	else if (action == SV_ANSWER_ACTION_CONTINUE)

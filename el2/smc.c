@@ -31,6 +31,7 @@ static bool record_hit(struct vcpu *v, const struct slot *slot, u32 index)
 static enum trap_result hit(struct vcpu *v, u32 index)
 {
 	const struct slot *slot = slot_at(index);
+	u64 pc = v->frame.pc;
 
 	/* Nobody listens: the vCPU leaves this exit in the open view and runs the original there. */
 	if (monitor_unprobed())
@@ -41,6 +42,9 @@ static enum trap_result hit(struct vcpu *v, u32 index)
 	} else {
 		tracer_hit(v, slot, record_hit(v, slot, index));
 	}
+	/* The answer to its first event sent the guest elsewhere. */
+	if (v->frame.pc != pc)
+		return TRAP_RETRY;
 	/* A tracer's step is under way, or starts here: it wants to see the instruction run. */
 	if (slot->plan == SV_PLAN_EMULATE && v->step.mode == STEP_NONE && !v->tracer &&
 	    emulate(v, slot)) {

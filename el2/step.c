@@ -392,12 +392,15 @@ enum trap_result trap_guest_debug(struct vcpu *v, u64 esr)
 static enum trap_result report_or_reflect(struct vcpu *v, u32 event, u64 esr)
 {
 	u32 action = SV_ANSWER_ACTION_CONTINUE;
+	u64 pc = v->frame.pc;
 
 	if (event_enabled(v, event))
-		action = event_report(v, event, v->frame.pc, esr);
-	if (action == SV_ANSWER_ACTION_SKIP)
-		return TRAP_EMULATED;
-	return action == SV_ANSWER_ACTION_DENY ? TRAP_UNDEFINED : trap_guest_debug(v, esr);
+		action = event_report(v, event, pc, esr);
+	if (action == SV_ANSWER_ACTION_DENY)
+		return TRAP_UNDEFINED;
+	if (v->frame.pc != pc)
+		return TRAP_RETRY; /* The answer says where the guest goes on. */
+	return action == SV_ANSWER_ACTION_SKIP ? TRAP_EMULATED : trap_guest_debug(v, esr);
 }
 
 enum trap_result trap_breakpoint(struct vcpu *v, u64 esr)
