@@ -78,7 +78,7 @@ def _make_venv() -> int:
     if not _STAMP.exists() and _run([sys.executable, "-m", "venv", "--clear", str(_VENV)]):
         return _fail(f"{sys.executable} -m venv failed")
     pip = [str(_VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    if _run([*pip, "--quiet", "--editable", f"{_ROOT}[dev,compression,display]"]):
+    if _run([*pip, "--quiet", "--editable", f"{_ROOT}[dev,compression]"]):
         return _fail("pip could not install the development environment into .venv")
     _STAMP.write_text(wanted, encoding="utf-8")
     return 0

@@ -7,12 +7,11 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from stepvisor.cli.arguments import Commands
 from stepvisor.errors import SetupError, StepvisorError
 from stepvisor.guest.distribution import cached_guest
-from stepvisor.guest.image import KernelImage
+from stepvisor.guest.idle import idle_image
 from stepvisor.machine.config import DEFAULT_CPU, MIB, MachineConfig
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.machine.qemu import find_qemu, qemu_version
@@ -21,10 +20,7 @@ from stepvisor.trace.guest import Guest
 
 __all__ = ("register",)
 
-_LIBRARIES = ("numpy", "fdt", "rich")
-
-_IDLE = (0x14000000).to_bytes(4, "little")
-"""``b .``: a guest that does nothing at all."""
+_LIBRARIES = ("numpy", "fdt", "rich", "capstone")
 
 
 def register(commands: Commands) -> None:
@@ -107,10 +103,7 @@ def _guest() -> str:
 
 
 def _self_test(cpu: str) -> str:
-    idle = KernelImage(
-        data=_IDLE, text_offset=0, image_size=2 * MIB, flags=0, path=Path("doctor"), banner=""
-    )
     config = MachineConfig(cpu=cpu, memory=192 * MIB)
-    with Guest(idle, None, config=config) as guest:
+    with Guest(idle_image("doctor"), None, config=config) as guest:
         guest.monitor.check()
     return f"SMC trap, software step, stage 2, EL2 timer and GIC work on --cpu {cpu}"

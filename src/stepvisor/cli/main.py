@@ -18,7 +18,7 @@ from stepvisor.errors import StepvisorError
 
 __all__ = ("main",)
 
-_COMMANDS = ("trace", "boot", "symbols", "guest", "doctor")
+_COMMANDS = ("trace", "step", "boot", "symbols", "guest", "doctor", "selftest")
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM

@@ -3,23 +3,20 @@
 import argparse
 import math
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
-from stepvisor.errors import StepvisorError
+from stepvisor.cli.command import GuestCommand
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.hit import Batch
-from stepvisor.trace.shell import Completed
 from stepvisor.trace.trace import Trace
 from stepvisor.views import jsonlines, text
 
 __all__ = ("register",)
 
 _POLL_SECONDS = 0.05
-_COMMAND_SECONDS = 7 * 24 * 3600.0
 
 _EPILOG = """\
 examples:
@@ -84,7 +81,7 @@ def _stream(guest: Guest, trace: Trace, args: argparse.Namespace, output: "_Outp
     """Print hits until the trace is to end; whether Ctrl-C ended it."""
     deadline = time.monotonic() + args.duration if args.duration is not None else math.inf
     try:
-        command = _Command(guest, args.command) if args.command is not None else None
+        command = GuestCommand(guest, args.command) if args.command is not None else None
         while time.monotonic() < deadline and not output.full:
             if command is not None and command.ended:
                 command.report()
@@ -115,38 +112,6 @@ class _Output:
             batch = batch.head(self.limit - self.printed)
         self.printed += len(batch)
         sys.stdout.write(self.format(batch))
-
-
-class _Command:
-    """A command that runs in the guest while hits are printed."""
-
-    def __init__(self, guest: Guest, command: str) -> None:
-        self._guest = guest
-        self._command = command
-        self._completed: Completed | None = None
-        self._error: StepvisorError | None = None
-        self._thread = threading.Thread(target=self._run, name="command", daemon=True)
-        self._thread.start()
-
-    @property
-    def ended(self) -> bool:
-        return not self._thread.is_alive()
-
-    def report(self) -> None:
-        """Show what it printed; raise what kept it from running."""
-        if self._error is not None:
-            raise self._error
-        if self._completed is not None:
-            sys.stdout.flush()
-            sys.stderr.write(self._completed.output)
-            if self._completed.exit_code:
-                print(f"(exit code {self._completed.exit_code} in the guest)", file=sys.stderr)
-
-    def _run(self) -> None:
-        try:
-            self._completed = self._guest.run(self._command, _COMMAND_SECONDS)
-        except StepvisorError as error:
-            self._error = error
 
 
 def _positive_seconds(value: str) -> float:

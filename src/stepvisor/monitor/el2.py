@@ -116,6 +116,11 @@ class El2Monitor:
         return int(self._control["frequency"][0])
 
     @property
+    def image_base(self) -> int:
+        """Address at EL2 of the monitor image's first byte."""
+        return self._parameters.ram_base + wire.IMAGE_OFFSET
+
+    @property
     def clock(self) -> Clock:
         """Counter values as guest time."""
         return Clock(self.start_ticks, self.frequency)

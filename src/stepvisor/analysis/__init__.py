@@ -1,0 +1,1 @@
+"""What traces and steps say when they are added up: pure functions."""

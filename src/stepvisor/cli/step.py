@@ -1,0 +1,103 @@
+"""``stepvisor step``: boot a guest, step one run of a function, print every instruction."""
+
+import argparse
+import sys
+
+from stepvisor.analysis.steps import StepCount
+from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
+from stepvisor.cli.command import GuestCommand
+from stepvisor.trace.guest import Guest
+from stepvisor.trace.stepping import Stepping
+from stepvisor.views import stepjson, steptext
+
+__all__ = ("register",)
+
+_EPILOG = """\
+examples:
+  stepvisor step vfs_read --run 'head -c 1 /dev/zero'
+  stepvisor step do_sys_openat2 --task cat --until getname_flags --run 'cat /etc/passwd'
+  stepvisor step vfs_read --until 1000 --interrupts --json --run 'dd if=/dev/zero of=/dev/null'
+"""
+
+
+def register(commands: Commands) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "step",
+        help="boot a guest and single-step one run of a function",
+        description="Boot a guest and step the next run of a kernel function instruction by"
+        " instruction: address, symbol+offset, disassembly and the registers it changed; calls"
+        " indented. Other tasks and, unless asked for, interrupt handlers run freely in between.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("symbol", metavar="SYMBOL", help="symbol, symbol+0x10, or address")
+    parser.add_argument(
+        "--until",
+        default="return",
+        metavar="WHERE",
+        help="return (the default), a symbol or address, or a number of instructions",
+    )
+    parser.add_argument("--task", metavar="COMM", help="only a run in the task of this name")
+    parser.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="SYMBOL",
+        help="let this function run freely; may be repeated",
+    )
+    parser.add_argument("--el0", action="store_true", help="show user code, too")
+    parser.add_argument(
+        "--interrupts", action="store_true", help="step through interrupt handlers, too"
+    )
+    parser.add_argument("--run", dest="command", metavar="CMD", help="shell command in the guest")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="S", help="seconds to wait (default: 60)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    add_guest_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Step as `args` say."""
+    view = stepjson if args.json else steptext
+    count = StepCount()
+    interrupted = False
+    with start_guest(args) as guest:
+        guest.check_probes(args.symbol, *args.over)
+        if args.command is not None:
+            guest.wait_ready()
+        stepping = _stepping(guest, args)
+        try:
+            with stepping:
+                command = GuestCommand(guest, args.command) if args.command is not None else None
+                if not args.json:
+                    sys.stdout.write(steptext.HEADER)
+                for step in count.watch(stepping):
+                    sys.stdout.write(view.format_step(step))
+            if command is not None:
+                _report(command, args.timeout)
+        except KeyboardInterrupt:
+            interrupted = True
+    sys.stdout.write(view.format_summary(count, finished=stepping.finished, lost=stepping.lost))
+    return 130 if interrupted else 0
+
+
+def _stepping(guest: Guest, args: argparse.Namespace) -> Stepping:
+    return guest.step(
+        args.symbol,
+        args.until,
+        el0=args.el0,
+        interrupts=args.interrupts,
+        task=args.task,
+        over=args.over,
+        timeout=args.timeout,
+    )
+
+
+def _report(command: GuestCommand, timeout: float) -> None:
+    """A command that goes on for longer than anybody wants to wait is not waited for."""
+    command.wait(timeout)
+    if command.ended:
+        command.report()

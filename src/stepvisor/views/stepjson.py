@@ -1,0 +1,48 @@
+"""Steps as JSON, one object per line; addresses and registers are hexadecimal strings."""
+
+import json
+
+from stepvisor.analysis.steps import StepCount
+from stepvisor.trace.step import Step
+
+__all__ = ("format_step", "format_summary")
+
+
+def format_step(step: Step) -> str:
+    """One object."""
+    content = {
+        "number": step.number,
+        "time": round(step.time, 9),
+        "vcpu": step.vcpu,
+        "outcome": step.outcome.name,
+        "address": hex(step.address),
+        "pc": hex(step.pc),
+        "symbol": step.symbol,
+        "offset": step.offset,
+        "word": hex(step.word),
+        "text": step.text,
+        "el": step.el,
+        "depth": step.depth,
+        "changed": {name: [hex(old), hex(new)] for name, (old, new) in step.changed.items()},
+    }
+    if step.esr:
+        content["esr"] = hex(step.esr)
+    return json.dumps(content) + "\n"
+
+
+def format_summary(count: StepCount, *, finished: bool, lost: int) -> str:
+    """One last object, under the key ``summary``."""
+    content = {
+        "instructions": count.instructions,
+        "regions": count.regions,
+        "interrupts_stepped": count.interrupts,
+        "interrupts_skipped": count.skipped,
+        "exceptions": count.exceptions,
+        "stepped_over": count.over,
+        "deepest": count.deepest,
+        "guest_seconds": round(count.seconds, 9),
+        "finished": finished,
+        "lost": lost,
+        "functions": dict(count.functions),
+    }
+    return json.dumps({"summary": content}) + "\n"
