@@ -15,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = ("BuildError", "Toolchain", "build", "find_toolchain")
 
 _SOURCE = Path(__file__).resolve().parent
 _OFFSETS = "asm_offsets.c"
+_IMAGE = "monitor.bin"
 _OFFSET = re.compile(r"->(?P<name>\w+) [#$]?(?P<value>-?\d+)")
 
 _COMPILE = shlex.split("""
@@ -71,17 +73,26 @@ def find_toolchain() -> Toolchain:
 def build(output: Path, tools: Toolchain, options: Sequence[str] = ()) -> Path:
     """Compile and link everything in this directory; returns the path of `monitor.bin`.
 
-    `options` are further compiler options. Raises BuildError.
+    `options` are further compiler options. Two builds into one directory do not meet: each works
+    in a directory of its own and moves the results into place. Raises BuildError.
     """
-    objects = output / "objects"
-    objects.mkdir(parents=True, exist_ok=True)
-    compiler = (*tools.compiler, *_COMPILE, *options, f"-I{_SOURCE / 'include'}", f"-I{output}")
-    _write_offsets(compiler, output)
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".build-") as name:
+        scratch = Path(name)
+        include = (f"-I{_SOURCE / 'include'}", f"-I{scratch}")
+        compiler = (*tools.compiler, *_COMPILE, *options, *include)
+        _write_offsets(compiler, scratch)
+        for path in _link(tools, _compile_all(compiler, scratch), scratch):
+            path.replace(output / path.name)
+    return output / _IMAGE
+
+
+def _compile_all(compiler: Sequence[str], scratch: Path) -> list[Path]:
     names = sorted(path.name for path in (*_SOURCE.glob("*.c"), *_SOURCE.glob("*.S")))
     names.remove(_OFFSETS)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda name: _compile(compiler, name, objects), names))
-    return _link(tools, [objects / f"{name}.o" for name in names], output)
+        list(pool.map(lambda name: _compile(compiler, name, scratch), names))
+    return [scratch / f"{name}.o" for name in names]
 
 
 def _write_offsets(compiler: Sequence[str], output: Path) -> None:
@@ -100,12 +111,12 @@ def _compile(compiler: Sequence[str], name: str, objects: Path) -> None:
     _run([*compiler, "-c", str(_SOURCE / name), "-o", str(objects / f"{name}.o")])
 
 
-def _link(tools: Toolchain, objects: Sequence[Path], output: Path) -> Path:
-    elf, image = output / "monitor.elf", output / "monitor.bin"
+def _link(tools: Toolchain, objects: Sequence[Path], output: Path) -> tuple[Path, Path]:
+    elf, image = output / "monitor.elf", output / _IMAGE
     script = f"-Wl,-T,{_SOURCE / 'link.ld'}"
     _run([*tools.linker, *_LINK, script, *map(str, objects), "-o", str(elf)])
     _run([*tools.objcopy, "-O", "binary", str(elf), str(image)])
-    return image
+    return elf, image
 
 
 def _run(command: Sequence[str]) -> None:
