@@ -13,6 +13,8 @@
 #define NESTING 6
 #define ALL_PRIORITIES 0xffUL
 #define PATIENCE 16
+#define POLLS 1000
+#define ISR_I 0x80
 
 enum scene_behaviour {
 	PLAIN,
@@ -162,6 +164,29 @@ static void scene_all_at_once(void)
 	print_record("all-at-once");
 }
 
+/*
+ * Taken without exceptions, as long as one is signalled: no gap may come between two of them, when the
+ * first ones are done and the rest has waited elsewhere.
+ */
+static void scene_polled(void)
+{
+	u32 intid;
+
+	raise_all();
+	for (u32 polls = 0; polls < POLLS; polls++) {
+		if (!(read_reg(isr_el1) & ISR_I))
+			continue;
+		intid = gic_acknowledge();
+		silence(intid);
+		gic_end(intid);
+		note((int)intid + 1);
+		polls = 0;
+	}
+	print_record("polled");
+	take_nothing_more();
+	print_record("after-polling");
+}
+
 static void scene_priority_mask(void)
 {
 	set_priority_mask(0x80);
@@ -279,6 +304,7 @@ void guest_main(void)
 	gic_init();
 	set_priorities();
 	scene_all_at_once();
+	scene_polled();
 	scene_priority_mask();
 	scene_raise_again();
 	scene_merge();
