@@ -27,3 +27,24 @@ void list_register_write(u32 n, u64 value)
 		ALL_LIST_REGISTERS(WRITE)
 	}
 }
+
+u64 list_register_value(struct virq irq)
+{
+	u64 value = LR_PENDING | (u64)irq.priority << LR_PRIORITY_SHIFT | irq.intid;
+
+	if (irq.group)
+		value |= LR_GROUP1;
+	if (irq.hardware)
+		value |= LR_HW | (u64)irq.intid << LR_PHYSICAL_SHIFT;
+	return value;
+}
+
+struct virq list_register_virq(u64 value)
+{
+	return (struct virq){
+		.intid = (u16)(value & LR_VIRTUAL_MASK),
+		.priority = (u8)(value >> LR_PRIORITY_SHIFT),
+		.group = (value & LR_GROUP1) != 0,
+		.hardware = (value & LR_HW) != 0,
+	};
+}

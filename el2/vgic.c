@@ -38,27 +38,6 @@ void vgic_set_groups(u32 groups)
 	__atomic_store_n(&enabled_groups, groups, __ATOMIC_RELAXED);
 }
 
-static u64 list_register_value(struct virq irq)
-{
-	u64 value = LR_PENDING | (u64)irq.priority << LR_PRIORITY_SHIFT | irq.intid;
-
-	if (irq.group)
-		value |= LR_GROUP1;
-	if (irq.hardware)
-		value |= LR_HW | (u64)irq.intid << LR_PHYSICAL_SHIFT;
-	return value;
-}
-
-static struct virq virq_of(u64 value)
-{
-	return (struct virq){
-		.intid = (u16)(value & LR_VIRTUAL_MASK),
-		.priority = (u8)(value >> LR_PRIORITY_SHIFT),
-		.group = (value & LR_GROUP1) != 0,
-		.hardware = (value & LR_HW) != 0,
-	};
-}
-
 /* The same interrupt twice in list registers is not allowed; a second SGI makes the first pending again. */
 static bool merge_with_list(struct vcpu *v, struct virq irq)
 {
@@ -133,9 +112,10 @@ static bool find_less_urgent(const struct vcpu *v, u8 priority, u32 *found)
 	for (u32 i = 0; i < v->vgic.list_registers; i++) {
 		u64 value = list_register_read(i);
 
-		if ((value & LR_STATE_MASK) != LR_PENDING || virq_of(value).priority <= priority)
+		if ((value & LR_STATE_MASK) != LR_PENDING ||
+		    list_register_virq(value).priority <= priority)
 			continue;
-		priority = virq_of(value).priority;
+		priority = list_register_virq(value).priority;
 		*found = i;
 		any = true;
 	}
@@ -150,12 +130,12 @@ static bool evict(struct vcpu *v, u32 urgent)
 	v->status->overflows++;
 	if (!find_less_urgent(v, v->vgic.queue[urgent].priority, &victim))
 		return false;
-	enqueue(v, virq_of(list_register_read(victim)));
+	enqueue(v, list_register_virq(list_register_read(victim)));
 	list_register_write(victim, 0);
 	return true;
 }
 
-static struct virq dequeue(struct vcpu *v, u32 position)
+struct virq vgic_dequeue(struct vcpu *v, u32 position)
 {
 	struct virq irq = v->vgic.queue[position];
 
@@ -164,75 +144,6 @@ static struct virq dequeue(struct vcpu *v, u32 position)
 	for (u32 i = position; i < v->vgic.queued; i++)
 		v->vgic.queue[i] = v->vgic.queue[i + 1];
 	return irq;
-}
-
-static bool take_bit(u32 *words, u32 intid)
-{
-	u32 bit = 1U << intid % 32;
-
-	return intid < VGIC_QUEUE &&
-	       (__atomic_fetch_and(&words[intid / 32], ~bit, __ATOMIC_ACQ_REL) & bit);
-}
-
-/* Whether this interrupt is to be taken back; it then is the physical GIC's again, pending or not. */
-static bool take_back(struct vcpu *v, struct virq irq)
-{
-	if (take_bit(v->vgic.cleared, irq.intid)) {
-		gic_drop(irq.intid);
-		return true;
-	}
-	if (!take_bit(v->vgic.disabled, irq.intid))
-		return false;
-	gic_give_back(v, irq.intid);
-	return true;
-}
-
-static void take_back_from_list(struct vcpu *v)
-{
-	for (u32 i = 0; i < v->vgic.list_registers; i++) {
-		u64 value = list_register_read(i);
-
-		/* One that is active, too, goes on being handled. */
-		if ((value & LR_PENDING) && take_back(v, virq_of(value)))
-			list_register_write(
-				i, (value & LR_STATE_MASK) == LR_PENDING ? 0 : value & ~LR_PENDING);
-	}
-}
-
-/* What was asked for is forgotten when it is not here: it has been taken, or is another vCPU's. */
-static void take_back_asked(struct vcpu *v)
-{
-	__atomic_store_n(&v->vgic.asked, false, __ATOMIC_RELEASE);
-	take_back_from_list(v);
-	for (u32 i = 0; i < v->vgic.queued;)
-		if (take_back(v, v->vgic.queue[i]))
-			dequeue(v, i);
-		else
-			i++;
-	for (u32 i = 0; i < VGIC_WORDS; i++) {
-		__atomic_store_n(&v->vgic.cleared[i], 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&v->vgic.disabled[i], 0, __ATOMIC_RELAXED);
-	}
-}
-
-static void ask(struct vcpu *v, u32 word, u32 bits, bool stays_pending)
-{
-	u32 *words = stays_pending ? v->vgic.disabled : v->vgic.cleared;
-
-	__atomic_fetch_or(&words[word], bits, __ATOMIC_RELAXED);
-	__atomic_store_n(&v->vgic.asked, true, __ATOMIC_RELEASE);
-}
-
-void vgic_withdraw(struct vcpu *v, u32 first, u32 bits, bool stays_pending)
-{
-	if (first >= VGIC_QUEUE)
-		return;
-	if (first < FIRST_SPI) {
-		ask(v, 0, bits, stays_pending);
-		return;
-	}
-	for (u64 i = 0; i < control()->vcpus; i++)
-		ask(vcpu_table[i], first / 32, bits, stays_pending);
 }
 
 static u32 free_list_register(const struct vcpu *v)
@@ -264,7 +175,7 @@ static bool refill_one(struct vcpu *v)
 			return false;
 		target = free_list_register(v);
 	}
-	list_register_write(target, list_register_value(dequeue(v, urgent)));
+	list_register_write(target, list_register_value(vgic_dequeue(v, urgent)));
 	return true;
 }
 
@@ -276,9 +187,9 @@ static void recall_disabled_groups(struct vcpu *v)
 		u64 value = list_register_read(i);
 
 		if ((value & LR_STATE_MASK) != LR_PENDING ||
-		    (v->vgic.seen_groups & 1U << virq_of(value).group))
+		    (v->vgic.seen_groups & 1U << list_register_virq(value).group))
 			continue;
-		enqueue(v, virq_of(value));
+		enqueue(v, list_register_virq(value));
 		list_register_write(i, 0);
 	}
 }
@@ -288,7 +199,7 @@ void vgic_refill(struct vcpu *v)
 	if (v->vgic.seen_groups != vgic_groups())
 		recall_disabled_groups(v);
 	if (__atomic_load_n(&v->vgic.asked, __ATOMIC_ACQUIRE))
-		take_back_asked(v);
+		vgic_take_back_asked(v);
 	if (!v->vgic.queued)
 		return;
 	for (u32 i = 0; i < VGIC_QUEUE && refill_one(v); i++)
@@ -361,74 +272,13 @@ bool vgic_pending(const struct vcpu *v)
 	return v->vgic.queued != 0;
 }
 
-/* Bits below the group priority do not preempt (GICv3, "Priority grouping"). */
-static u32 group_mask(u64 vmcr, u32 group)
-{
-	u64 point = FIELD(vmcr, ICH_VMCR_EL2_VBPR0) + 1;
-
-	if (group && !(vmcr & ICH_VMCR_EL2_VCBPR))
-		point = FIELD(vmcr, ICH_VMCR_EL2_VBPR1);
-	return ~0U << point;
-}
-
-/* Priority of what the guest is handling: the lowest bit of the active priorities; 0x100 when idle. */
-static u32 running_priority(void)
-{
-	u64 active = read_sysreg(ich_ap0r0_el2) | read_sysreg(ich_ap1r0_el2);
-	u64 bits = FIELD(read_sysreg(ich_vtr_el2), ICH_VTR_EL2_PREbits) + 1;
-
-	return active ? (u32)__builtin_ctzll(active) << (8 - bits) : 0x100;
-}
-
-static bool would_signal(u64 value, u64 vmcr)
-{
-	struct virq irq = virq_of(value);
-	u64 enable = irq.group ? ICH_VMCR_EL2_VENG1 : ICH_VMCR_EL2_VENG0;
-
-	return (value & LR_PENDING) && (vmcr & enable) &&
-	       irq.priority < FIELD(vmcr, ICH_VMCR_EL2_VPMR) &&
-	       (irq.priority & group_mask(vmcr, irq.group)) < running_priority();
-}
-
-static u64 signalled_group(const struct vcpu *v, bool *pending)
-{
-	u64 vmcr = read_sysreg(ich_vmcr_el2);
-	u64 found = 0;
-
-	for (u32 i = 0; i < v->vgic.list_registers; i++) {
-		u64 value = list_register_read(i);
-
-		*pending |= (value & LR_PENDING) != 0;
-		if (would_signal(value, vmcr))
-			found |= value & LR_GROUP1 ? SPSR_ELx_I : SPSR_ELx_F;
-	}
-	return found;
-}
-
-u64 vgic_deliverable(struct vcpu *v)
-{
-	u64 masks = v->frame.pstate;
-	bool pending = v->vgic.queued != 0;
-	u64 found;
-
-	if (v->step.virtual_serror && !(masks & SPSR_ELx_A))
-		return INJECT_SERROR;
-	if (!v->vgic.unsettled)
-		return 0;
-	found = signalled_group(v, &pending) & ~masks;
-	v->vgic.unsettled = pending;
-	if (found & SPSR_ELx_F)
-		return INJECT_FIQ;
-	return found & SPSR_ELx_I ? INJECT_IRQ : 0;
-}
-
 void vgic_give_back(struct vcpu *v)
 {
 	for (u32 i = 0; i < v->vgic.list_registers; i++) {
 		u64 value = list_register_read(i);
 
 		if ((value & LR_STATE_MASK) && (value & LR_HW))
-			gic_give_back(v, virq_of(value).intid);
+			gic_give_back(v, list_register_virq(value).intid);
 		list_register_write(i, 0);
 	}
 	for (u32 i = 0; i < v->vgic.queued; i++)

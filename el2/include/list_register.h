@@ -4,6 +4,7 @@
 #define SV_LIST_REGISTER_H
 
 #include "types.h"
+#include "vcpu.h"
 
 #define LR_VIRTUAL_MASK 0xffffffffUL
 #define LR_PHYSICAL_SHIFT 32
@@ -15,5 +16,9 @@
 
 u64 list_register_read(u32 n);
 void list_register_write(u32 n, u64 value);
+
+/* An interrupt as the value of a list register, pending, and back. */
+u64 list_register_value(struct virq irq);
+struct virq list_register_virq(u64 value);
 
 #endif

@@ -41,4 +41,10 @@ void vgic_set_groups(u32 groups);
  */
 void vgic_withdraw(struct vcpu *v, u32 first, u32 bits, bool stays_pending);
 
+/* Carries out what vgic_withdraw of any vCPU asked of this one. */
+void vgic_take_back_asked(struct vcpu *v);
+
+/* Takes one interrupt out of the queue. */
+struct virq vgic_dequeue(struct vcpu *v, u32 position);
+
 #endif

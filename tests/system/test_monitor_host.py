@@ -174,7 +174,6 @@ def test_full_ring_drops_and_says_how_many() -> None:
         assert guest.hits_of(1) + lost[0].lost == report.values["calls"] + 1
 
 
-@pytest.mark.xfail(reason="CNTVOFF_EL2 is left alone")
 def test_guest_clock_stands_while_its_vcpu_waits() -> None:
     with _guest(burst=_BURST, bursts=1) as guest:
         guest.draining = False

@@ -77,7 +77,6 @@ def test_reads_writes_and_rewrites(cpu: str) -> None:
         guest.assert_clean()
 
 
-@pytest.mark.xfail(reason="the way back from a write to the shadowed page ends the reservation")
 def test_exclusive_sequence_on_data_in_a_probed_page_succeeds() -> None:
     with BareGuest("shadow", variables={"with_exclusives": 1}) as guest:
         guest.ready("recorded")
