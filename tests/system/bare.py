@@ -33,7 +33,7 @@ from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.events import HIT_DTYPE, Notice
 from stepvisor.monitor.interface import ProbeRequest
 from stepvisor.monitor.link import BootParameters
-from stepvisor.probe.plan import plan_for
+from stepvisor.probe.plan import step_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "el2"))
@@ -258,7 +258,7 @@ class BareGuest:
             va=address if va is None else va,
             ipa=address,
             word=word,
-            plan=plan_for(word),
+            plan=step_plan(word),
             label=str(symbol),
         )
 

@@ -12,9 +12,10 @@ import pytest
 from stepvisor.errors import ProbeError, SymbolError
 from stepvisor.monitor.interface import Plan
 from stepvisor.probe.decode import Flow, classify, is_load_exclusive, is_store_exclusive
+from stepvisor.probe.emulate import decode
 from stepvisor.probe.exclusive import MAX_REGION, exclusive_region
 from stepvisor.probe.place import Code, place
-from stepvisor.probe.plan import plan_for
+from stepvisor.probe.plan import Method, step_plan
 from stepvisor.probe.resolve import Target, resolve
 from stepvisor.symbols.table import SymbolTable
 
@@ -89,16 +90,25 @@ def test_exclusives_and_their_neighbours(tmp_path: Path) -> None:
 
 def test_plans() -> None:
     """One of each, and the two whose register is not where the others have it."""
-    assert plan_for(0xD503201F) is Plan.STEP_LINEAR
-    assert plan_for(0x14000000) is Plan.STEP_BRANCH_IMMEDIATE
-    assert plan_for(0xD65F03C0) is Plan.STEP_BRANCH_REGISTER
-    assert plan_for(0xD69F03E0) is Plan.STEP_OTHER
-    assert plan_for(0xD65F0BFF) is Plan.STEP_OTHER
-    assert plan_for(0xD65F0FFF) is Plan.STEP_OTHER
+    assert step_plan(0xD503201F) is Plan.STEP_LINEAR
+    assert step_plan(0x14000000) is Plan.STEP_BRANCH_IMMEDIATE
+    assert step_plan(0xD65F03C0) is Plan.STEP_BRANCH_REGISTER
+    assert step_plan(0xD69F03E0) is Plan.STEP_OTHER
+    assert step_plan(0xD65F0BFF) is Plan.STEP_OTHER
+    assert step_plan(0xD65F0FFF) is Plan.STEP_OTHER
 
 
-NOP, RET, LDXR, STXR, CBNZ, CLREX, B = (
-    *(0xD503201F, 0xD65F03C0, 0xC85F7C41, 0xC8047C41, 0x35FFFFC4, 0xD503305F, 0x14000000),
+NOP, SVC, RET, LDXR, STXR, CBNZ, CLREX, B = (
+    *(
+        0xD503201F,
+        0xD4000001,
+        0xD65F03C0,
+        0xC85F7C41,
+        0xC8047C41,
+        0x35FFFFC4,
+        0xD503305F,
+        0x14000000,
+    ),
 )
 
 
@@ -207,12 +217,24 @@ def test_requests_come_from_the_running_code() -> None:
     targets = [Target("first", TEXT), Target("again", TEXT), Target("last", last)]
     first, second = place(code({TEXT: RET, last: B}), targets, 10)
 
-    assert (first.slot, first.label, first.word, first.plan) == (
-        *(10, "first", RET, Plan.STEP_BRANCH_REGISTER),
-    )
+    assert (first.slot, first.label, first.word, first.plan) == (10, "first", RET, Plan.EMULATE)
     assert (first.va, first.ipa) == (BASE + TEXT, 0x4800_0000 + TEXT)
     assert (second.slot, second.label, second.word) == (11, "last", B)
-    assert second.plan is Plan.STEP_BRANCH_IMMEDIATE
+    assert second.plan is Plan.EMULATE
+    assert (first.emulation, second.emulation) == (decode(RET), decode(B))
+
+
+def test_the_user_chooses_how_an_instruction_runs() -> None:
+    running = code({TEXT: RET, TEXT + 8: SVC})
+    emulable, other = Target("first", TEXT), Target("first+0x8", TEXT + 8)
+    (stepped,) = place(running, [emulable], 1, Method.STEP)
+    (emulated,) = place(running, [emulable], 1, Method.EMULATE)
+
+    assert (stepped.plan, stepped.emulation) == (Plan.STEP_BRANCH_REGISTER, None)
+    assert emulated.plan is Plan.EMULATE
+    assert place(running, [other], 1)[0].plan is Plan.STEP_OTHER
+    with pytest.raises(ProbeError, match=r"no probe on first\+0x8.* made to take an exception"):
+        place(running, [other], 1, Method.EMULATE)
 
 
 def test_a_probe_in_an_exclusive_sequence_is_refused() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
 from stepvisor.cli.command import GuestCommand
+from stepvisor.probe.plan import Method
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.hit import Batch
 from stepvisor.trace.trace import Trace
@@ -54,6 +55,12 @@ def register(commands: Commands) -> None:
         action="store_true",
         help="drop hits when a ring is full (count them as lost) instead of making the guest wait",
     )
+    parser.add_argument(
+        "--plan",
+        choices=[method.value for method in Method],
+        help="run displaced instructions by emulation or by a hardware step"
+        " (default: emulation where `stepvisor plan` shows it can be)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     add_guest_arguments(parser)
     parser.set_defaults(run=run)
@@ -67,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
         guest.check_probes(*args.probes)
         if args.command is not None:
             guest.wait_ready()
-        with guest.trace(*args.probes, policy="drop" if args.drop else "block") as trace:
+        policy = "drop" if args.drop else "block"
+        with guest.trace(*args.probes, policy=policy, plan=args.plan) as trace:
             if not args.json:
                 sys.stdout.write(text.HEADER)
             interrupted = _stream(guest, trace, args, output)

@@ -15,7 +15,7 @@ from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.interface import Action, Event, ProbeRequest, StepOption
 from stepvisor.monitor.link import BootParameters
 from stepvisor.machine.monitor_image import find_monitor_image
-from stepvisor.probe.plan import plan_for
+from stepvisor.probe.plan import step_plan
 from pathlib import Path
 
 __all__ = ("El2Target", "Interrupts", "Target")
@@ -171,7 +171,7 @@ class El2Target:
             va=address,
             ipa=address,
             word=word,
-            plan=plan_for(word),
+            plan=step_plan(word),
             label=f"0x{address:x}",
             action=action,
         )

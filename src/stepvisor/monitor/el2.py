@@ -12,6 +12,7 @@ from stepvisor._gen import wire
 from stepvisor.errors import GuestConfigError, MonitorError, ProbeError
 from stepvisor.machine.ram import GuestRam
 from stepvisor.monitor.answers import Answer, AnswerAction, AnswerBoard
+from stepvisor.monitor.emulation import Emulation, Operation
 from stepvisor.monitor.events import Drained
 from stepvisor.monitor.guest_event import Clock
 from stepvisor.monitor.interface import (
@@ -30,6 +31,9 @@ from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter
 __all__ = ("El2Monitor", "OwnSteps")
 
 _PLANS = {plan: wire.Plan[plan.name] for plan in Plan}
+_EMULATION_FIELDS = tuple(field.name for field in fields(Emulation))
+_NOTHING = Emulation(Operation.NOP)
+"""What goes with another plan, where it is not looked at."""
 _NAME = np.dtype([("name", np.uint8, 16)])
 """CONFIGURE_STEP's bulk argument: the name of a task."""
 _ROUTE_SECONDS = 2.0
@@ -157,6 +161,9 @@ class El2Monitor:
         table["plan"] = [_PLANS[probe.plan] for probe in probes]
         table["action"] = [probe.action for probe in probes]
         table["trap"] = [probe.trap for probe in probes]
+        decoded = [probe.emulation or _NOTHING for probe in probes]
+        for name in _EMULATION_FIELDS:
+            table[name] = [getattr(emulation, name) for emulation in decoded]
         try:
             self._arm(table)
         except RefusedError as error:

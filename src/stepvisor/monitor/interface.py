@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stepvisor.monitor.answers import Answer, AnswerAction
+from stepvisor.monitor.emulation import Emulation
 from stepvisor.monitor.events import Drained
 from stepvisor.monitor.guest_event import Clock
 from stepvisor.monitor.registers import CpuRegisters
@@ -47,6 +48,7 @@ class Plan(enum.Enum):
     STEP_BRANCH_IMMEDIATE = "also to a target encoded in the instruction"
     STEP_BRANCH_REGISTER = "to the address in a register"
     STEP_OTHER = "anywhere: an exception return or an instruction that traps"
+    EMULATE = "the hypervisor performs it, or steps it where the state at a hit asks for that"
 
 
 class Policy(enum.Enum):
@@ -92,6 +94,12 @@ class ProbeRequest:
     """What the user calls it, for messages."""
     action: Action = Action.RECORD
     trap: Trap = Trap.SMC
+    emulation: Emulation | None = None
+    """What to perform: needed for Plan.EMULATE."""
+
+    def __post_init__(self) -> None:
+        """Nobody can perform an instruction that was not decoded."""
+        assert self.plan is not Plan.EMULATE or self.emulation is not None, self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,8 @@ class VcpuCounters:
     events: int = 0
     unanswered: int = 0
     """Synchronous events that got no answer in time."""
+    emulated: int = 0
+    """Displaced instructions that the hypervisor performed."""
 
 
 class Backend(Protocol):

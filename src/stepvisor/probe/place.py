@@ -8,7 +8,7 @@ from stepvisor.errors import ProbeError
 from stepvisor.monitor.interface import ProbeRequest
 from stepvisor.probe.decode import WORD_SIZE
 from stepvisor.probe.exclusive import MAX_REGION, exclusive_region
-from stepvisor.probe.plan import plan_for
+from stepvisor.probe.plan import Choice, Method, plan_for
 from stepvisor.probe.resolve import Target
 
 __all__ = ("Code", "place")
@@ -36,10 +36,10 @@ class Code:
         self._physical_base = physical_base
         self._text = text
 
-    def request(self, target: Target, slot: int) -> ProbeRequest:
-        """What to arm for `target`.
+    def request(self, target: Target, slot: int, wanted: Method | None = None) -> ProbeRequest:
+        """What to arm for `target`, run by the `wanted` method if there is one.
 
-        :raise ProbeError: When its instruction cannot be displaced.
+        :raise ProbeError: When its instruction cannot be displaced, or not in that way.
         """
         start = max(self._text.start, target.offset - _AROUND)
         end = min(self._text.stop, target.offset + _AROUND)
@@ -50,24 +50,35 @@ class Code:
         if region is not None:
             raise _in_region(target, self._virtual_base + target.offset, index, region)
         word = words[index]
+        choice = _choose(target, word, wanted)
         return ProbeRequest(
             slot=slot,
             va=self._virtual_base + target.offset,
             ipa=self._physical_base + target.offset,
             word=word,
-            plan=plan_for(word),
+            plan=choice.plan,
             label=target.label,
+            emulation=choice.emulation,
         )
 
 
-def place(code: Code, targets: Iterable[Target], first_slot: int) -> tuple[ProbeRequest, ...]:
+def place(
+    code: Code, targets: Iterable[Target], first_slot: int, wanted: Method | None = None
+) -> tuple[ProbeRequest, ...]:
     """Requests for `targets` with slots from `first_slot`; what is named twice is armed once.
 
     :raise ProbeError: When one of them cannot be probed.
     """
     unique = {target.offset: target for target in reversed(list(targets))}
     ordered = list(reversed(unique.values()))
-    return tuple(code.request(target, first_slot + i) for i, target in enumerate(ordered))
+    return tuple(code.request(target, first_slot + i, wanted) for i, target in enumerate(ordered))
+
+
+def _choose(target: Target, word: int, wanted: Method | None) -> Choice:
+    try:
+        return plan_for(word, wanted)
+    except ProbeError as error:
+        raise ProbeError(f"no probe on {target.label}: {error}") from error
 
 
 def _in_region(target: Target, address: int, index: int, region: tuple[int, int]) -> ProbeError:

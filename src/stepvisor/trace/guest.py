@@ -17,6 +17,7 @@ from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.interface import Policy, VcpuCounters
 from stepvisor.monitor.vocabulary import Event, StepOption
 from stepvisor.probe.place import Code, place
+from stepvisor.probe.plan import Method
 from stepvisor.probe.resolve import Target, resolve
 from stepvisor.symbols.kaslr import find_kernel_base
 from stepvisor.symbols.table import SymbolTable
@@ -193,9 +194,15 @@ class Guest:
         """
         return self._shell.run(command, timeout)
 
-    def trace(self, *probes: str, policy: str | Policy = Policy.BLOCK) -> Trace:
+    def trace(
+        self,
+        *probes: str,
+        policy: str | Policy = Policy.BLOCK,
+        plan: str | Method | None = None,
+    ) -> Trace:
         """Probes that are armed while the returned trace is used in a ``with`` block.
 
+        :param plan: "emulate" or "step" for all of them; by default the cheaper one that can be.
         :raise SymbolError: When a symbol does not exist.
         :raise ProbeError: When no probe can go there, or another trace has not ended.
         """
@@ -204,7 +211,7 @@ class Guest:
             raise ProbeError(message)
         running = self.running_symbols
         targets = [resolve(self.symbols, text, running) for text in probes]
-        requests = place(self._code(), targets, self._slots(len(targets)))
+        requests = place(self._code(), targets, self._slots(len(targets)), _method(plan))
         trace = Trace(self.monitor, requests, _policy(policy), self._tracing, self.check)
         self._traces = [old for old in self._traces if not old.closed] + [trace]
         return trace
@@ -466,6 +473,14 @@ class Guest:
     ) -> None:
         """Close, whatever happened."""
         self.close()
+
+
+def _method(plan: str | Method | None) -> Method | None:
+    try:
+        return None if plan is None else Method(plan)
+    except ValueError as error:
+        names = ", ".join(repr(known.value) for known in Method)
+        raise GuestConfigError(f"{plan!r} is not a plan; choose {names}, or None") from error
 
 
 def _policy(policy: str | Policy) -> Policy:
