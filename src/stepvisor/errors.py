@@ -8,6 +8,7 @@
     |   +-- ArchiveError      a package or compressed file that cannot be unpacked
     |   +-- SymbolError       a symbol that does not exist or is ambiguous
     |   +-- ProbeError        a place where no probe can go
+    |   +-- ExpressionError   a predicate or capture that has no meaning
     |   +-- GuestConfigError  memory, vCPUs, CPU model or command line that cannot work
     |   +-- SetupError        a program or package that is missing or too old
     +-- MachineError          QEMU did not start, or ended when it should not (exit code 1)
@@ -20,6 +21,7 @@ A message says what was wrong, where, and what to do next. The command line prin
 
 __all__ = (
     "ArchiveError",
+    "ExpressionError",
     "GuestConfigError",
     "GuestError",
     "ImageError",
@@ -63,6 +65,14 @@ class SymbolError(InputError):
 
 class ProbeError(InputError):
     """A place where no probe can go."""
+
+
+class ExpressionError(InputError):
+    """A predicate or capture that has no meaning; `column` counts from 1, 0 for the whole."""
+
+    def __init__(self, message: str, column: int = 0) -> None:
+        super().__init__(message)
+        self.column = column
 
 
 class GuestConfigError(InputError):

@@ -1,0 +1,217 @@
+"""The probe language against an evaluator of Python's own trees, and the rules of programs."""
+
+import random
+import re
+
+import expressions
+import machine
+import numpy as np
+import pytest
+
+from stepvisor._gen import wire
+from stepvisor.errors import ExpressionError
+from stepvisor.monitor.program import Instruction, Opcode, Program, encode, refusal
+from stepvisor.probe.assembler import Assembler
+from stepvisor.probe.compile import Compiler
+from stepvisor.probe.parse import parse, parse_capture
+
+MEMORY_BASE = 0xFFFF_8000_1234_0000
+MEMORY = bytes(range(1, 129)) + bytes(range(255, 127, -1))
+
+
+def memory(address: int, size: int) -> int:
+    offset = address - MEMORY_BASE
+    if not 0 <= offset <= len(MEMORY) - size:
+        raise KeyError(address)
+    return int.from_bytes(MEMORY[offset : offset + size], "little")
+
+
+def nowhere(address: int, _size: int) -> int:
+    raise KeyError(address)
+
+
+def compiled(text: str) -> list[Instruction]:
+    """A program that captures one value."""
+    out = Assembler()
+    Compiler(out).capture(parse_capture(text))
+    out.put(Opcode.ACCEPT)
+    return out.code
+
+
+def run(text: str, registers: dict[str, int]) -> int:
+    code = compiled(text)
+    assert refusal(code) is None
+    guest = {int(name[1:]): value for name, value in registers.items()}
+    outcome = machine.simulate(code, guest, memory)
+    assert len(outcome.values) == 1
+    return outcome.values[0]
+
+
+def random_registers(rng: random.Random) -> dict[str, int]:
+    choices = (0, 1, 7, 4096, 2**31, 2**32 - 1, 2**63, 2**64 - 1, 2**64 - 22)
+    registers = {
+        f"x{n}": rng.choice((*choices, rng.getrandbits(64), rng.getrandbits(12))) for n in range(8)
+    }
+    registers["x7"] = MEMORY_BASE + rng.choice((0, 8, 100, 216, 250, 4096))
+    return registers
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_expressions(seed: int) -> None:
+    rng = random.Random(seed)
+    done = 0
+    while done < 150:
+        text = expressions.value(rng, rng.randrange(1, 6), ("x7", "[x7]"))
+        if len(text) > 900 or len(compiled(text)) > wire.MAX_PROGRAM:
+            continue
+        registers = random_registers(rng)
+        assert run(text, registers) == machine.Oracle(registers, memory)(text), (text, registers)
+        done += 1
+
+
+@pytest.mark.parametrize(
+    ("text", "x0", "expected"),
+    [
+        ("x0", 5, 5),
+        ("w0", 2**32 + 5, 5),
+        ("x0 + 1", 2**64 - 1, 0),
+        ("-x0", 1, 2**64 - 1),
+        ("x0 >> 60", 2**64 - 1, 15),
+        ("s64(x0) >> 60", 2**64 - 1, 2**64 - 1),
+        ("s32(x0) < 0", 0xFFFF_FFEA, 1),
+        ("s32(x0) == -22", 0xFFFF_FFEA, 1),
+        ("x0 < 0x8000000000000000", 2**63, 0),
+        ("s64(x0) < -1", 2**64 - 2, 1),
+        ("0 < x0 <= 10", 10, 1),
+        ("0 < x0 <= 10", 0, 0),
+        ("x0 in (1, 2, 3)", 3, 1),
+        ("x0 not in (1, 2, 3)", 3, 0),
+        ("x0 and 7", 3, 1),
+        ("not x0", 0, 1),
+        ("1 if x0 == 2 else 5", 3, 5),
+        ("[x0]", MEMORY_BASE, 0x0807060504030201),
+        ("u16[x0 + 2]", MEMORY_BASE, 0x0403),
+        ("s8[x0 + 128]", MEMORY_BASE, 2**64 - 1),
+        ("u32[8 + x0]", MEMORY_BASE, 0x0C0B0A09),
+        ("u8[x0 - 1]", MEMORY_BASE, 0),
+        ("u8[x0 - 1] == 0", MEMORY_BASE, 1),
+        ("1 << 12 | 3", 0, 4099),
+        ("s8(255) + x0", 0, 2**64 - 1),
+        ("~x0 & 0xff", 0, 255),
+    ],
+)
+def test_meaning(text: str, x0: int, expected: int) -> None:
+    assert run(text, {"x0": x0}) == expected
+
+
+def test_the_right_side_is_not_looked_at_without_need() -> None:
+    code = compiled("x0 == 0 or [x1] == 5")
+    outcome = machine.simulate(code, {0: 0, 1: 0}, memory)
+    longer = machine.simulate(code, {0: 1, 1: 0}, memory)
+    assert outcome.values == [1]
+    assert longer.values == [0]
+    assert outcome.executed < longer.executed
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "words"),
+    [
+        ("", 1, "empty"),
+        ("x2 >", 5, "invalid syntax"),
+        ("x2 > foo", 6, "no register and no symbol"),
+        ("x31", 1, "did you mean x3"),
+        ("x0 / 2", 1, "no division"),
+        ("x0 == -1", 7, "never -1"),
+        ("s64(x0) < 0xffffffffffffffff", 11, "is signed"),
+        ("  x0 < -1", 8, "is unsigned"),
+        ("x0 is None", 7, "compare with"),
+        ("x0.y", 1, "no meaning"),
+        ("x0 << 64", 7, "64 bits"),
+        ("1 << 64", 6, "64 bits"),
+        ("0x10000000000000000", 1, "64 bits"),
+        ("'a'", 1, "whole number"),
+        ("True", 1, "whole number"),
+        ("1.5", 1, "whole number"),
+        ("foo(1)", 1, "there is no foo()"),
+        ("u32(1, 2)", 1, "takes one value"),
+        ("u32", 1, "u32[ADDRESS]"),
+        ("u24[x0]", 1, "u32[x0 + 8]"),
+        ("[x0, x1]", 1, "one address"),
+        ("[x0:4]", 4, "syntax"),
+        ("x0 in [1]", 7, "parentheses"),
+        ("1 + str(x0)", 5, "captured as a whole"),
+        ("str(x0, 513)", 1, "1 to 512"),
+        ("str(x0, x1)", 1, "1 to 512"),
+        ("str()", 1, "str(ADDRESS)"),
+        ("x0 > \N{GREEK SMALL LETTER ALPHA}", 6, "plain character"),
+        ("x0 >\n3", 5, "plain character"),
+        ("lambda: 1", 1, "no meaning"),
+        ("(x0 := 3)", 2, "no meaning"),
+        ("x0 if", 6, "syntax"),
+        ("__import__('os').system('true')", 1, "there is no"),
+    ],
+)
+def test_refusals_name_the_column(text: str, column: int, words: str) -> None:
+    with pytest.raises(ExpressionError, match=re.escape(words)) as caught:
+        parse_capture(text)
+    assert caught.value.column == column, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 400 + "x0" + ")" * 400, "-" * 900 + "x0", "[" * 400 + "x0" + "]" * 400]
+)
+def test_deep_nesting_is_an_error(text: str) -> None:
+    with pytest.raises(ExpressionError, match="nested"):
+        Compiler(Assembler()).value(parse(text))
+
+
+def test_too_long_to_read() -> None:
+    with pytest.raises(ExpressionError, match="characters"):
+        parse("x0 + " * 300 + "1")
+
+
+def test_symbols_are_addresses() -> None:
+    node = parse("u64[jiffies]", {"jiffies": 0xFFFF_8000_0000_1000}.get)
+    out = Assembler()
+    Compiler(out).value(node)
+    assert out.code[0].immediate == 0xFFFF_8000_0000_1000
+
+
+def test_sixteen_registers_are_enough() -> None:
+    """A full tree of depth 8 needs 9 registers, whatever hangs to the left or right."""
+    text = "x0"
+    for _ in range(7):
+        text = f"({text}*{text})"
+    assert max(max(i.d, i.a, i.b) for i in compiled(text)) < 16
+
+
+# Programs.
+
+END = Instruction(Opcode.ACCEPT)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ([], "instructions"),
+        ([END] * 257, "instructions"),
+        ([Instruction(Opcode.CONSTANT)], "does not end"),
+        ([Instruction(Opcode.JUMP, target=1), END], "jumps out"),
+        ([Instruction(Opcode.JUMP_IF_ZERO, target=5), END], "jumps out"),
+        ([Instruction(Opcode.ADD, d=16), END], "registers"),
+        ([Instruction(Opcode.GUEST, immediate=40), END], "guest value"),
+        ([Instruction(Opcode.LOAD, b=3), END], "bytes"),
+        ([Instruction(Opcode.COUNT, immediate=1024), END], "counter"),
+        ([Instruction(Opcode.HISTOGRAM, immediate=128), END], "histogram"),
+        ([Instruction(Opcode.EMIT_STRING, target=513), END], "too long"),
+        ([*[Instruction(Opcode.EMIT)] * 129, END], "captures"),
+    ],
+)
+def test_refused_programs(code: list[Instruction], reason: str) -> None:
+    assert reason in (refusal(code) or "")
+
+
+def test_encoded_as_the_wire_says() -> None:
+    table = encode(Program((Instruction(Opcode.LOAD, 1, 2, 8, 0, -8), END)))
+    assert table.tobytes() == bytes([21, 1, 2, 8, 0, 0, 0, 0]) + b"\xf8" + b"\xff" * 7 + bytes(16)
+    assert table.dtype == np.dtype(wire.INSTRUCTION)
