@@ -128,7 +128,7 @@ static u32 command_set_stepping(struct vcpu *v)
 	return SV_STATUS_OK;
 }
 
-/* arguments: options, until, until address, limit, offset of the task's name; bulk: the name. */
+/* arguments: options, until, until address, limit, offset of the task's name, pace; bulk: the name. */
 static u32 command_configure_step(struct vcpu *v)
 {
 	const u64 *argument = control()->arguments;
@@ -138,6 +138,7 @@ static u32 command_configure_step(struct vcpu *v)
 		.until = (u32)argument[1],
 		.until_address = argument[2],
 		.limit = argument[3],
+		.pace = argument[5],
 		.task_offset = argument[4],
 		.task_name = { name[0], name[1] },
 	};

@@ -26,7 +26,7 @@ struct tracer {
 	u64 away_sp;
 	u64 away_vcpu; /* which vCPU it left */
 	bool quiet;    /* steps without records until that context is back */
-	bool progress; /* an instruction has run since the last interrupt was delivered */
+	u64 since; /* instructions since the last interrupt was delivered */
 };
 
 static struct tracer tracers[SV_MAX_VCPUS];
@@ -79,7 +79,7 @@ void tracer_start(struct vcpu *v)
 		tracer->config = config;
 		tracer->stepped = 0;
 		tracer->quiet = false;
-		tracer->progress = true;
+		tracer->since = 1;
 		tracer->until_sp = read_sysreg(sp_el1);
 		if (config.until == SV_UNTIL_RETURN)
 			tracer->config.until_address = v->frame.x[30];
@@ -163,7 +163,7 @@ static void come_back(struct vcpu *v, struct tracer *tracer)
 {
 	__atomic_fetch_sub(&away_count, 1, __ATOMIC_RELAXED);
 	remove_return(tracer);
-	tracer->progress = false;
+	tracer->since = 0;
 	v->tracer = tracer;
 	record_here(v, SV_OUTCOME_RESUMED);
 }
@@ -269,11 +269,11 @@ void tracer_stepped(struct vcpu *v, u32 outcome)
 {
 	struct tracer *tracer = v->tracer;
 
-	tracer->progress = true;
+	tracer->since++;
 	v->status->trace_steps++;
 	if (tracer->quiet && is_back(v, tracer)) {
 		tracer->quiet = false;
-		tracer->progress = false;
+		tracer->since = 0;
 		outcome = SV_OUTCOME_RESUMED;
 	}
 	if (!tracer->quiet)
@@ -289,10 +289,10 @@ static bool take_interrupt(struct vcpu *v)
 	struct tracer *tracer = v->tracer;
 	u64 kind = vgic_deliverable(v);
 
-	/* At least one instruction between two interrupts, or a storm would never let the guest on. */
-	if (!kind || !tracer->progress)
+	/* Some instructions between two interrupts, or a storm would never let the guest on. */
+	if (!kind || tracer->since <= tracer->config.pace)
 		return false;
-	tracer->progress = false;
+	tracer->since = 0;
 	if (!tracer->quiet && !(tracer->config.options & SV_STEP_OPTION_INTERRUPTS)) {
 		if (go_away(v, v->frame.pc))
 			return true;

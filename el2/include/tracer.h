@@ -23,6 +23,7 @@ struct tracer_config {
 	u32 until;   /* SV_UNTIL_* */
 	u64 until_address;
 	u64 limit;	 /* instructions, 0 for no limit */
+	u64 pace;	 /* instructions, besides one, before another interrupt is delivered */
 	u64 task_offset; /* TASK: of the name behind SP_EL0 */
 	u64 task_name[2];
 };

@@ -202,6 +202,7 @@ class El2Monitor:
         options: StepOption,
         end: StepEnd = StepEnd(),  # noqa: B008 - immutable
         task: TaskFilter | None = None,
+        pace: int = 0,
     ) -> None:
         """How stepping goes that starts from now on; without an `end`, until it is told to."""
         bits, name, offset = int(options), np.zeros(16, np.uint8), 0
@@ -211,7 +212,7 @@ class El2Monitor:
             offset = task.offset
         self._mailbox.command(
             wire.Command.CONFIGURE_STEP,
-            (bits, int(end.until), end.address, end.limit, offset),
+            (bits, int(end.until), end.address, end.limit, offset, pace),
             bulk=name.view(_NAME),
         )
 

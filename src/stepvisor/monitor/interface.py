@@ -174,8 +174,13 @@ class Backend(Protocol):
         options: StepOption,
         end: StepEnd = StepEnd(),  # noqa: B008 - immutable
         task: TaskFilter | None = None,
+        pace: int = 0,
     ) -> None:
-        """How stepping goes that starts from now on, and when it ends by itself."""
+        """How stepping goes that starts from now on, and when it ends by itself.
+
+        `pace` is how many instructions run, besides one, before another interrupt is delivered: at
+        a thousandth of its speed a guest would do nothing but take its timer's interrupts.
+        """
 
     def set_stepping(self, vcpus: AbstractSet[int] | None, *, on: bool) -> None:
         """Step these vCPUs (None: all) from where they are, or let them run.

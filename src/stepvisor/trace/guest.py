@@ -278,7 +278,7 @@ class Guest:
         vcpu: int | Sequence[int] | None = None,
         synchronous: bool = True,
         timeout: float = 1.0,
-        interrupts: bool = True,
+        interrupts: bool = False,
     ) -> Listener:
         """Watch for monitor events, with a function that answers them or without.
 
@@ -300,7 +300,8 @@ class Guest:
         :param vcpu: One vCPU or several; None for all.
         :param synchronous: Whether a vCPU waits for the function; else its answers are ignored.
         :param timeout: Seconds that a vCPU waits.
-        :param interrupts: Of SINGLESTEP: step through the handlers of interrupts.
+        :param interrupts: Of SINGLESTEP: step through the handlers of interrupts, too. A timer that
+            ticks faster than its handler can be stepped lets the guest do nothing else.
         :raise InputError: When there is no such vCPU, or no such event here.
         """
         offered = self.monitor.capabilities

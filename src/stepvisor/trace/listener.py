@@ -15,6 +15,10 @@ from stepvisor.trace.events import Callback, Consumer, EventHub
 
 __all__ = ("Listener",)
 
+_PACE = 20_000
+"""Instructions between two interrupts: about what a timer's interrupt and a change of tasks need,
+twice, so that half of what is stepped is what the guest is there for."""
+
 
 class Listener:
     """Events of some vCPUs, from :meth:`stepvisor.Guest.on`.
@@ -139,7 +143,7 @@ class Listener:
             self._hub.add(consumer)
             self._consumer, self._open = consumer, True
             if stepping:
-                self._backend.configure_step(self._options)
+                self._backend.configure_step(self._options, pace=_PACE)
                 self._backend.set_stepping(self._vcpus, on=True)
         except BaseException:
             self._hub.remove(consumer)
