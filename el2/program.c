@@ -15,6 +15,7 @@
 /* A program at work. */
 struct machine {
 	struct vcpu *v;
+	u32 slot;
 	u64 r[SV_PROGRAM_REGISTERS];
 	u64 faulted; /* bit n: register n holds what could not be read */
 	u64 faults;  /* bit n: the n-th captured value does */
@@ -184,6 +185,13 @@ static u64 *counter(const struct vcpu *v, u64 number)
 	return &counters[v->index * SV_COUNTERS + number];
 }
 
+static u64 *probe_counter(const struct vcpu *v, u32 slot)
+{
+	u64 *counters = (u64 *)(region_base() + SV_PROBE_COUNTERS_OFFSET);
+
+	return &counters[v->index * SV_MAX_SLOTS + slot];
+}
+
 static u64 *bucket(const struct vcpu *v, u64 number, u64 value)
 {
 	u64 *buckets = (u64 *)(region_base() + SV_HISTOGRAMS_OFFSET);
@@ -215,6 +223,9 @@ static void execute(struct machine *m, const struct sv_instruction *i)
 	case SV_OPCODE_COUNT:
 		++*counter(m->v, i->immediate);
 		break;
+	case SV_OPCODE_COUNT_PROBE:
+		++*probe_counter(m->v, m->slot);
+		break;
 	case SV_OPCODE_HISTOGRAM:
 		++*bucket(m->v, i->immediate, m->r[i->a]);
 		break;
@@ -245,7 +256,7 @@ static bool run(struct machine *m, const struct sv_instruction *i)
 	}
 }
 
-static void put_record(struct machine *m, u32 slot)
+static void put_record(struct machine *m)
 {
 	struct sv_record_capture *record;
 	u64 size = sizeof(*record) + m->size;
@@ -253,7 +264,7 @@ static void put_record(struct machine *m, u32 slot)
 	record = (struct sv_record_capture *)ring_reserve(m->v, SV_RECORD_CAPTURE, size);
 	if (!record)
 		return;
-	record->record.slot = (u16)slot;
+	record->record.slot = (u16)m->slot;
 	record->faults = m->faults;
 	memcpy(record + 1, m->capture, m->size);
 	ring_publish(m->v, size);
@@ -265,6 +276,7 @@ bool program_run(struct vcpu *v, u32 program, u32 slot)
 
 	/* Not the capture: a kilobyte to clear for every hit. */
 	m.v = v;
+	m.slot = slot;
 	m.faulted = 0;
 	m.faults = 0;
 	m.values = 0;
@@ -272,6 +284,6 @@ bool program_run(struct vcpu *v, u32 program, u32 slot)
 	memset(m.r, 0, sizeof(m.r));
 	if (!run(&m, program_store(program - 1)))
 		return false;
-	put_record(&m, slot);
+	put_record(&m);
 	return true;
 }

@@ -42,7 +42,7 @@ static bool operands_are_right(const struct sv_instruction *i, u32 left)
 	case SV_OPCODE_HISTOGRAM:
 		return i->immediate < SV_HISTOGRAMS;
 	default:
-		return i->opcode <= SV_OPCODE_HISTOGRAM;
+		return i->opcode <= SV_OPCODE_COUNT_PROBE;
 	}
 }
 

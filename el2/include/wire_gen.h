@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xf4024f66821cdb1c)
+#define SV_ABI_HASH REG_UL(0x2dd3cc7b12ff8b8a)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -36,8 +36,10 @@
 #define SV_RINGS_OFFSET REG_UL(0xc00000)
 /* bytes of one ring, a power of two */
 #define SV_RING_SIZE REG_UL(0x400000)
+/* u64 counters[MAX_VCPUS][MAX_SLOTS], COUNT_PROBE counts in */
+#define SV_PROBE_COUNTERS_OFFSET REG_UL(0x2c00000)
 /* page pool, monitor-private, to the end of the region */
-#define SV_POOL_OFFSET REG_UL(0x2c00000)
+#define SV_POOL_OFFSET REG_UL(0x3000000)
 /* probe slots; slot 0 is never used (SMC #0 is the SMC calling convention) */
 #define SV_MAX_SLOTS REG_UL(0x10000)
 /* struct answer[MAX_VCPUS] */
@@ -238,6 +240,7 @@
 #define SV_OPCODE_EMIT_STRING REG_U(23)
 #define SV_OPCODE_COUNT REG_U(24)
 #define SV_OPCODE_HISTOGRAM REG_U(25)
+#define SV_OPCODE_COUNT_PROBE REG_U(26)
 
 /* what GUEST reads by its immediate; 0 to 30 are x0 to x30 */
 #define SV_GUEST_VALUE_SP REG_U(31)

@@ -46,6 +46,7 @@ __all__ = (
     "Outcome",
     "POOL_OFFSET",
     "PRIVATE_SLOTS",
+    "PROBE_COUNTERS_OFFSET",
     "PROBE_DESCRIPTOR",
     "PROGRAMS_OFFSET",
     "PROGRAMS_SIZE",
@@ -74,7 +75,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0xf4024f66821cdb1c
+ABI_HASH: Final = 0x2dd3cc7b12ff8b8a
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -104,7 +105,9 @@ RINGS_OFFSET: Final = 0xc00000
 """rings, RING_SIZE bytes each"""
 RING_SIZE: Final = 0x400000
 """bytes of one ring, a power of two"""
-POOL_OFFSET: Final = 0x2c00000
+PROBE_COUNTERS_OFFSET: Final = 0x2c00000
+"""u64 counters[MAX_VCPUS][MAX_SLOTS], COUNT_PROBE counts in"""
+POOL_OFFSET: Final = 0x3000000
 """page pool, monitor-private, to the end of the region"""
 MAX_SLOTS: Final = 0x10000
 """probe slots; slot 0 is never used (SMC #0 is the SMC calling convention)"""
@@ -339,6 +342,7 @@ class Opcode(IntEnum):
     EMIT_STRING = 23
     COUNT = 24
     HISTOGRAM = 25
+    COUNT_PROBE = 26
 
 
 class GuestValue(IntEnum):
