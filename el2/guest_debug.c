@@ -73,27 +73,34 @@ void guest_debug_clean_spsr(struct vcpu *v)
 	v->step.guest_ss = false;
 }
 
-/* The guest's ERET to where its own step is enabled starts its step (pseudocode DebugExceptionReturnSS). */
-void guest_debug_follow_step(struct vcpu *v)
+/* Whether the guest's debug exceptions, routed to EL1 as it believes, are enabled where it is. */
+static bool guest_debug_enabled(const struct vcpu *v)
 {
-	bool to_el0 = FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0;
-
-	if (is_eret(v->step.word) && to_el0)
-		v->step.guest_ss = (v->step.guest_mdscr & MDSCR_EL1_SS) &&
-				   (read_sysreg(spsr_el1) & SPSR_ELx_SS);
-	else
-		v->step.guest_ss = false;
+	if (v->step.guest_os_lock)
+		return false;
+	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
+		return true;
+	return (v->step.guest_mdscr & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
 }
 
 static bool guest_steps_here(const struct vcpu *v)
 {
-	u64 mdscr = v->step.guest_mdscr;
+	return (v->step.guest_mdscr & MDSCR_EL1_SS) && guest_debug_enabled(v);
+}
 
-	if (!(mdscr & MDSCR_EL1_SS) || v->step.guest_os_lock)
-		return false;
-	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
-		return true;
-	return (mdscr & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
+void guest_debug_begin_instruction(struct vcpu *v)
+{
+	v->step.guest_debug_enabled = guest_debug_enabled(v);
+}
+
+/*
+ * The guest's ERET from where its debug exceptions are disabled to where they are enabled starts its own
+ * step (pseudocode DebugExceptionReturnSS).
+ */
+void guest_debug_follow_step(struct vcpu *v)
+{
+	v->step.guest_ss = is_eret(v->step.word) && !v->step.guest_debug_enabled &&
+			   guest_steps_here(v) && (read_sysreg(spsr_el1) & SPSR_ELx_SS);
 }
 
 /* After `stepped`, the guest's own step is done, too: it gets its exception at once. */

@@ -73,8 +73,8 @@ static bool add_branch_exits(struct step *step, u64 start, u64 end)
 		target = branch_target(pc, word);
 		if ((target < start || target >= end) && !add_exit(step, target))
 			return false;
-		/* Where it leads is not known before it runs; it never is inside one the compiler made. */
-		if (branch_plan(word) > SV_PLAN_STEP_BRANCH_IMMEDIATE)
+		/* A return, say: where it leads is not known before it runs, so the region ends in front of it. */
+		if (branch_plan(word) > SV_PLAN_STEP_BRANCH_IMMEDIATE && !add_exit(step, pc))
 			return false;
 	}
 	return true;

@@ -39,8 +39,10 @@ static void set_going(struct vcpu *v)
 
 	step->pc = v->frame.pc;
 	step->going = true;
-	step->region =
-		is_load_exclusive(step->word) && region_decode(step, step->pc, inject_vector(v));
+	guest_debug_begin_instruction(v);
+	/* While the guest steps itself, a sequence is not its next instruction. */
+	step->region = is_load_exclusive(step->word) && !step->guest_ss &&
+		       region_decode(step, step->pc, inject_vector(v));
 	hold_interrupts(v);
 	if (step->region) {
 		region_plant(step);
@@ -206,7 +208,9 @@ void step_instruction_done(struct vcpu *v, u32 outcome)
 	hold_continue(v);
 	if (traced)
 		tracer_stepped(v, outcome);
-	guest_debug_take_step(v, guest_stepped && outcome != SV_OUTCOME_EXCEPTION);
+	/* After an emulated one it is due before the next, and says that it did not step, as without us. */
+	guest_debug_take_step(v, guest_stepped && outcome != SV_OUTCOME_EXCEPTION &&
+					 outcome != SV_OUTCOME_EMULATED);
 	if (!traced)
 		disarm(v);
 	refresh_written_pages(v);
@@ -217,7 +221,7 @@ static bool retry_as_region(struct vcpu *v, u64 esr)
 {
 	struct step *step = &v->step;
 
-	if (!(esr & ISS_STEP_EX) || step->region ||
+	if (!(esr & ISS_STEP_EX) || step->region || step->guest_ss ||
 	    !region_decode(step, step->pc, inject_vector(v)))
 		return false;
 	v->frame.pc = step->pc;

@@ -65,7 +65,8 @@ static void leave_exit(struct vcpu *v)
 static void complete_instruction(struct vcpu *v)
 {
 	v->frame.pc += INSTRUCTION_SIZE;
-	v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
+	/* Of the guest's own step, too, it is the one instruction (pseudocode SSAdvance). */
+	v->frame.pstate &= ~(SPSR_ELx_BTYPE_MASK | SPSR_ELx_SS);
 	step_instruction_done(v, SV_OUTCOME_EMULATED);
 }
 

@@ -13,6 +13,9 @@
 void guest_debug_save(struct vcpu *v);
 void guest_debug_restore(struct vcpu *v);
 
+/* Before an instruction. */
+void guest_debug_begin_instruction(struct vcpu *v);
+
 /* After an instruction that took an exception to EL1, and after one that did not. */
 void guest_debug_clean_spsr(struct vcpu *v);
 void guest_debug_follow_step(struct vcpu *v);
