@@ -142,6 +142,12 @@ class Draft:
                 instruction = self.random.choice(instructions)
             self.add(instruction.draw(self.random, self.registers))
 
+    def load(self, register: int, value: int) -> None:
+        """Instructions that put a number into a register, where its initial value may not last."""
+        for part in range(4):
+            opcode = 0xF280_0000 if part else 0xD280_0000  # MOVK, MOVZ
+            self.add(opcode | part << 21 | (value >> 16 * part & 0xFFFF) << 5 | register)
+
     def free_register(self, *others: int) -> int:
         """A general register that may be written, and is none of these."""
         return self.random.choice([r for r in self.registers.written if r < 31 and r not in others])

@@ -12,9 +12,19 @@ from stepvisor.errors import SetupError
 
 __all__ = (
     "ARENA",
+    "ARENA_DEVICE",
+    "ARENA_FAR",
+    "ARENA_GUARDED",
+    "ARENA_INVALID",
+    "ARENA_NO_ACCESS_FLAG",
+    "ARENA_READ_ONLY",
+    "ARENA_TAGGED",
+    "ARENA_USER_GUARDED",
+    "ARENA_USER_READ_ONLY",
     "CASE",
     "COMMAND_CASES",
     "COMMAND_SCENARIO",
+    "FLAG_DEBUG",
     "FLAG_IRQ",
     "FLAG_OS_LOCK",
     "MAILBOX",
@@ -38,6 +48,18 @@ USER_ALIAS = 0x8000_0000
 ARENA = 0x8000_0000
 """Virtual address of the pages with further mappings of scratch memory and code."""
 
+ARENA_READ_ONLY = 0
+ARENA_USER_READ_ONLY = 1
+ARENA_INVALID = 2
+ARENA_DEVICE = 3
+ARENA_NO_ACCESS_FLAG = 4
+ARENA_GUARDED = 5
+"""The code, for BTI."""
+ARENA_FAR = 7
+"""An address that stage 2 does not map."""
+ARENA_TAGGED = 8
+ARENA_USER_GUARDED = 9
+
 COMMAND_CASES = 1
 COMMAND_SCENARIO = 2
 
@@ -45,6 +67,8 @@ FLAG_IRQ = 1
 """An interrupt is pending when the case starts."""
 FLAG_OS_LOCK = 2
 """The OS lock is set while it runs."""
+FLAG_DEBUG = 4
+"""Debug registers are set before it, as the case says, and cleared after it."""
 
 STATE = np.dtype(
     [
@@ -153,7 +177,9 @@ class Descriptor:
         :raise SetupError: When it is not there, or of another build.
         """
         start = image.find(_MAGIC)
-        numbers = np.frombuffer(image, "<u8", count=(len(image) - max(start, 0)) // 8, offset=max(start, 0))
+        numbers = np.frombuffer(
+            image, "<u8", count=(len(image) - max(start, 0)) // 8, offset=max(start, 0)
+        )
         sizes = [t.itemsize for t in (CASE, RESULT, STATE, MAILBOX)]
         if start < 0 or numbers[2:6].tolist() != sizes:
             message = "the guest of the conformance suite is of another build; run `make el2`"

@@ -74,9 +74,7 @@ class Runner:
             draft.store(record)
         return cases
 
-    def _run_batch(
-        self, case_class: CaseClass, seeds: Sequence[int], result: ClassResult
-    ) -> None:
+    def _run_batch(self, case_class: CaseClass, seeds: Sequence[int], result: ClassResult) -> None:
         cases = self.make(case_class, seeds)
         before = self._target.stepped
         try:

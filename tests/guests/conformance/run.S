@@ -40,6 +40,7 @@
 	msr	fpsr, x2
 	msr	par_el1, xzr
 	msr	contextidr_el1, xzr
+	msr	csselr_el1, xzr
 	add	x1, x0, #STATE_Q
 	ldp	q0, q1, [x1, #0]
 	ldp	q2, q3, [x1, #32]

@@ -4,9 +4,23 @@ A class makes one case from a :class:`~stepvisor.conformance.draft.Draft`, which
 randomness: the same seed makes the same case.
 """
 
+from stepvisor.conformance.classes.branches import BRANCHES
 from stepvisor.conformance.classes.case_class import CaseClass
+from stepvisor.conformance.classes.debug import DEBUGGING
+from stepvisor.conformance.classes.exclusives import EXCLUSIVES
+from stepvisor.conformance.classes.faults import FAULTS
+from stepvisor.conformance.classes.interrupts import INTERRUPTS
 from stepvisor.conformance.classes.linear import LINEAR
+from stepvisor.conformance.classes.system import SYSTEM
 
 __all__ = ("CLASSES", "CaseClass")
 
-CLASSES: tuple[CaseClass, ...] = (*LINEAR,)
+CLASSES: tuple[CaseClass, ...] = (
+    *LINEAR,
+    *BRANCHES,
+    *SYSTEM,
+    *INTERRUPTS,
+    *FAULTS,
+    *EXCLUSIVES,
+    *DEBUGGING,
+)

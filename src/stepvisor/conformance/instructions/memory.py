@@ -130,7 +130,9 @@ ORDERED = (
 
 
 def _names(*stems: str) -> str:
-    return " ".join(f"{s}{o}{z}" for s in stems for o in ("", "a", "l", "al") for z in ("", "b", "h"))
+    return " ".join(
+        f"{s}{o}{z}" for s in stems for o in ("", "a", "l", "al") for z in ("", "b", "h")
+    )
 
 
 ATOMIC = (
@@ -141,7 +143,5 @@ ATOMIC = (
     ),
     Instruction(_names("swp"), "ss 111000 vr 1 mmmmm 1 000 00 bbbbb ddddd", needs=Feature.LSE),
     Instruction(_names("cas"), "ss 001000 1 L 1 eeeee o 11111 bbbbb mmmmm", needs=Feature.LSE),
-    Instruction(
-        _names("casp"), "0s 001000 0 L 1 EEEEE o 11111 bbbbb TTTTT", needs=Feature.LSE
-    ),
+    Instruction(_names("casp"), "0s 001000 0 L 1 EEEEE o 11111 bbbbb TTTTT", needs=Feature.LSE),
 )

@@ -11,7 +11,10 @@ def _single_or_double(f: Fields) -> bool:
 
 
 _SCALAR_FORMS: tuple[tuple[str, str], ...] = (
-    ("fmul fdiv fadd fsub fmax fmin fmaxnm fminnm fnmul", "000 11110 tt 1 rrrrr oooo 10 qqqqq ppppp"),
+    (
+        "fmul fdiv fadd fsub fmax fmin fmaxnm fminnm fnmul",
+        "000 11110 tt 1 rrrrr oooo 10 qqqqq ppppp",
+    ),
     ("fmadd fmsub fnmadd fnmsub", "000 11111 tt k rrrrr l vvvvv qqqqq ppppp"),
     ("fcmp fcmpe", "000 11110 tt 1 rrrrr 00 1000 qqqqq z 0000"),
     ("fccmp fccmpe", "000 11110 tt 1 rrrrr cccc 01 qqqqq k iiii"),
@@ -249,9 +252,7 @@ SIMD = (
         lambda f: f["o"] in _DIFFERENT and f["s"] < 3,
     ),
     Instruction("pmull pmull2", "0k 0 01110 00 1 rrrrr 1110 00 qqqqq ppppp", needs=ALWAYS),
-    Instruction(
-        "sdot udot", "0k u 01110 10 0 rrrrr 1 0010 1 qqqqq ppppp", needs=Feature.DOTPROD
-    ),
+    Instruction("sdot udot", "0k u 01110 10 0 rrrrr 1 0010 1 qqqqq ppppp", needs=Feature.DOTPROD),
     Instruction(
         "sqrdmlah sqrdmlsh",
         "0k 1 01110 ss 0 rrrrr 1 000o 1 qqqqq ppppp",
@@ -261,7 +262,9 @@ SIMD = (
 )
 
 CRYPTO = (
-    Instruction("aese aesd aesmc aesimc", "0100 1110 00 10100 001oo 10 qqqqq ppppp", needs=Feature.AES),
+    Instruction(
+        "aese aesd aesmc aesimc", "0100 1110 00 10100 001oo 10 qqqqq ppppp", needs=Feature.AES
+    ),
     Instruction("pmull pmull2", "0k 0 01110 11 1 rrrrr 1110 00 qqqqq ppppp", needs=Feature.PMULL),
     Instruction(
         "sha1c sha1p sha1m sha1su0",

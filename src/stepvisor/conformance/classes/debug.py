@@ -1,0 +1,149 @@
+"""The guest debugs itself: its own single-step, breakpoints, watchpoints, BRK, and the OS lock."""
+
+from stepvisor.conformance.classes.branches import branch_immediate
+from stepvisor.conformance.classes.case_class import CaseClass
+from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
+from stepvisor.conformance.instructions import integer, memory
+from stepvisor.conformance.layout import FLAG_DEBUG, FLAG_OS_LOCK
+from stepvisor.conformance.registers import DEBUG, READ_ONLY, mrs, msr
+
+__all__ = ("DEBUGGING",)
+
+_D, _SS = 0x200, 1 << 21
+_MDSCR_SS, _MDSCR_KDE, _MDSCR_MDE = 1, 1 << 13, 1 << 15
+_BREAKPOINT = {EL1H: 0x1E3, EL0T: 0x1E5}
+"""DBGBCR: enabled, for that level, all four bytes."""
+_WATCHPOINT = {EL1H: 0x3, EL0T: 0x5}
+"""DBGWCR: enabled, for that level."""
+_ERET = 0xD69F_03E0
+_OSLAR = 0xD510_1080
+_OSLSR = 0xD530_1180
+_OSDLR_READ = 0xD530_1380
+_LDXR = 0xC85F_7C00
+
+
+def _unmasked(draft: Draft, mdscr: int, chance_of_el0: float = 0.4) -> None:
+    draft.flags |= FLAG_DEBUG
+    draft.at_el0(chance_of_el0)
+    draft.pstate &= ~_D
+    draft.mdscr = mdscr
+
+
+def _breakpoint(draft: Draft) -> None:
+    _unmasked(draft, _MDSCR_MDE | _MDSCR_KDE)
+    draft.draw(integer.REGISTER, 5)
+    for number in range(2):
+        where = draft.address(draft.random.randrange(8))
+        level = draft.random.choice((draft.mode, draft.mode, EL0T + EL1H - draft.mode))
+        draft.breakpoints[number] = (where, _BREAKPOINT[level])
+
+
+def _watchpoint(draft: Draft) -> None:
+    _unmasked(draft, _MDSCR_MDE | _MDSCR_KDE)
+    random = draft.random
+    registers = draft.use_pointers(3)
+    watched = draft.pointer()
+    for register in registers.pointers:
+        draft.set(register, watched + 8 * random.randrange(-2, 3))
+    control = _WATCHPOINT[draft.mode] | random.randrange(1, 4) << 3 | random.randrange(1, 256) << 5
+    draft.watchpoint = (watched, _one_run(control))
+    draft.draw((*memory.GENERAL, *memory.PAIR), 4)
+
+
+def _one_run(control: int) -> int:
+    """The byte address select must be one run of ones."""
+    select = control >> 5 & 255
+    top = low = select & -select
+    while select & top << 1:
+        top <<= 1
+    return control & 31 | (2 * top - low) << 5
+
+
+def _single_step(draft: Draft) -> None:
+    """With PSTATE.SS set it runs one instruction, with it clear, none.
+
+    Not an instruction that sets PSTATE.D: QEMU takes the exception after it all the same.
+    """
+    _unmasked(draft, _MDSCR_SS | _MDSCR_KDE)
+    random = draft.random
+    draft.pstate |= _SS * (random.random() < 0.8)
+    draft.use_pointers()
+    kind = random.randrange(8)
+    if kind == 0:
+        draft.add(branch_immediate(random, 2))
+    elif kind == 1:
+        draft.add(0xD400_0001 | random.randrange(4) | random.getrandbits(8) << 5 if random.getrandbits(1) else 0xD420_0000)
+    elif kind == 2:
+        draft.add(_LDXR | draft.registers.pointers[0] << 5 | draft.free_register())
+    elif kind == 3:
+        draft.set(draft.registers.pointers[0], random.getrandbits(64))
+        draft.draw(memory.GENERAL)
+    else:
+        draft.draw((*integer.REGISTER, *memory.GENERAL))
+    draft.draw(integer.REGISTER, 3)
+
+
+def _step_user(draft: Draft) -> None:
+    """A debugger's way: EL1 returns to EL0 with SPSR_EL1.SS set and steps one instruction there."""
+    draft.flags |= FLAG_DEBUG
+    draft.mdscr = _MDSCR_SS
+    random = draft.random
+    elr, spsr = random.sample(range(31), 2)
+    draft.mode = EL0T
+    target = draft.address(3)
+    draft.mode = EL1H
+    draft.set(elr, target)
+    draft.set(spsr, random.getrandbits(4) << 28 | _SS * (random.random() < 0.8) | EL0T)
+    if random.getrandbits(1):
+        draft.pstate &= ~_D
+    draft.add(0xD518_4020 | elr, 0xD518_4000 | spsr, _ERET)
+    draft.draw(integer.REGISTER, 3)
+    if random.getrandbits(1):
+        draft.words[3] = EXIT
+
+
+def _registers(draft: Draft) -> None:
+    """Debug registers keep what the guest writes, and show it."""
+    draft.flags |= FLAG_DEBUG
+    draft.mdscr = draft.random.choice((0, _MDSCR_MDE, _MDSCR_KDE | 1, 1))
+    random = draft.random
+    for _ in range(4):
+        register = random.choice(DEBUG[:22])
+        target, source = random.sample(range(31), 2)
+        draft.load(source, random.getrandbits(64) & register.mask)
+        draft.add(msr(register, source), mrs(register, target))
+    draft.add(mrs(random.choice((*DEBUG, *READ_ONLY[-2:])), draft.free_register()))
+
+
+def _os_lock(draft: Draft) -> None:
+    """Set and cleared by the guest, whose breakpoints and watchpoints go by it.
+
+    Not its single-step: QEMU 7.2 lets it happen under the lock, as no core does.
+    """
+    _unmasked(draft, _MDSCR_MDE | _MDSCR_KDE)
+    random = draft.random
+    draft.flags |= FLAG_OS_LOCK * random.getrandbits(1)
+    if draft.mode == EL1H and random.getrandbits(1):
+        lock, shown = random.sample(range(31), 2)
+        draft.load(lock, random.getrandbits(1))
+        draft.add(_OSLAR | lock, 0xD503_3FDF, _OSLSR | shown, _OSDLR_READ | draft.free_register(shown))
+    draft.breakpoints[0] = (draft.address(draft.random.randrange(8)), _BREAKPOINT[draft.mode])
+    draft.draw(integer.REGISTER, 4)
+
+
+def _locked(draft: Draft) -> None:
+    """The OS lock is set: every instruction is stepped all the same."""
+    draft.flags |= FLAG_OS_LOCK | FLAG_DEBUG
+    draft.at_el0(0.25)
+    draft.draw(integer.REGISTER, 4)
+
+
+DEBUGGING = (
+    CaseClass("debug-breakpoint", _breakpoint),
+    CaseClass("debug-watchpoint", _watchpoint),
+    CaseClass("debug-single-step", _single_step),
+    CaseClass("debug-step-user", _step_user),
+    CaseClass("debug-register", _registers, linear=True),
+    CaseClass("debug-os-lock", _os_lock),
+    CaseClass("debug-locked", _locked, linear=True),
+)
