@@ -59,6 +59,8 @@ class GuestEvent:
     """Whether the vCPU waits for an answer."""
 
 
+_KINDS = {int(kind): kind for kind in Event}
+_OUTCOMES = {int(outcome): outcome for outcome in Outcome}
 _CODES = {"u2": "H", "u1": "B", "u8": "Q", "u4": "I"}
 
 
@@ -88,8 +90,8 @@ def read_event(record: NDArray[np.void], clock: Clock) -> GuestEvent:
     word, kind, outcome, waits = last
     try:
         return GuestEvent(
-            Event(kind),
-            Outcome(outcome),
+            _KINDS[kind],
+            _OUTCOMES[outcome],
             vcpu,
             sequence,
             clock.seconds(ticks),
@@ -108,6 +110,6 @@ def read_event(record: NDArray[np.void], clock: Clock) -> GuestEvent:
             far,
             bool(waits),
         )
-    except ValueError as error:
+    except KeyError as error:
         message = f"the ring of vCPU {vcpu} is damaged: event {kind} with outcome {outcome}"
         raise MonitorError(message) from error

@@ -246,7 +246,7 @@ class EventHub:
         looked = time.monotonic()
         drained = self._backend.drain_events()
         lost = sum(notice.lost for notice in drained.notices if isinstance(notice, Lost))
-        waiting = [array[array["waits"] != 0] for array in drained.events]
+        waiting = [_waiting(array) for array in drained.events]
         for consumer in self._consumers:
             consumer.lost += lost
             if not consumer.synchronous:
@@ -318,6 +318,13 @@ def _join(thread: threading.Thread | None) -> None:
 def _is_answer(answer: object) -> bool:
     """Whether a callback, which need not have been type-checked, returned an answer."""
     return isinstance(answer, Answer)
+
+
+def _waiting(array: NDArray[np.void]) -> NDArray[np.void]:
+    if len(array) == 1:
+        return array if array["waits"][0] else array[:0]
+    waiting: NDArray[np.void] = array[array["waits"] != 0]
+    return waiting
 
 
 def _select(array: NDArray[np.void], consumer: Consumer) -> NDArray[np.void]:
