@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvisor._gen import wire
+from stepvisor.monitor.capture import RawCaptures
 
 __all__ = ("EVENT_DTYPE", "HIT_DTYPE", "Drained", "Lost", "Notice", "ProbeChanged", "ProbeGone")
 
@@ -59,7 +60,9 @@ class Drained:
     notices: list[Notice] = field(default_factory=list)
     events: list[NDArray[np.void]] = field(default_factory=list)
     """Arrays of :data:`EVENT_DTYPE`, each of one vCPU and in its order."""
+    captures: list[RawCaptures] = field(default_factory=list)
+    """Hits of probes with a program."""
 
     def __bool__(self) -> bool:
         """Whether anything came."""
-        return bool(self.hits or self.notices or self.events)
+        return bool(self.hits or self.notices or self.events or self.captures)

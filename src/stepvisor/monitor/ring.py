@@ -7,6 +7,8 @@ is read here is trusted: what cannot be ends in a :class:`MonitorError`, never i
 outside the ring.
 """
 
+import functools
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from stepvisor._gen import wire
 from stepvisor.errors import MonitorError
 from stepvisor.monitor.barrier import barrier
+from stepvisor.monitor.capture import RawCaptures, find_starts
 from stepvisor.monitor.events import Drained, Lost, Notice, ProbeChanged, ProbeGone
 
 __all__ = ("RingReader",)
@@ -23,9 +26,20 @@ _BULK = {int(wire.Record.HIT): wire.RECORD_HIT, int(wire.Record.EVENT): wire.REC
 """Records that come in numbers."""
 _HEADER_SIZE = wire.RECORD.itemsize
 _ALIGN = 8
+_CAPTURE_SIZE = wire.RECORD_CAPTURE.itemsize
+_SEQUENCE_WORD = 1
+
+_EVENT_SIZE = wire.RECORD_EVENT.itemsize
+_HEADER = struct.Struct("<HHBBHQ")
+"""The start of every record: type, size, vCPU, flags, slot, sequence."""
 
 _WINDOW = 8192
 """Records checked at a time: bounds the work repeated after each record that is not a hit."""
+
+_CAPTURE_WINDOW = 1 << 16
+"""Bytes searched at a time for records of different sizes; the longest has hardly over 1 KiB."""
+_SAMPLE = 32
+"""Records of one size that promise more of it."""
 
 
 class RingReader:
@@ -35,6 +49,7 @@ class RingReader:
         """`data` are the ring's bytes, `index` its ``wire.RING_INDEX`` as an array of length 1."""
         self._vcpu = vcpu
         self._data = data
+        self._bytes = memoryview(data)
         self._size = len(data)
         self._head = index["head"]
         self._tail = index["tail"]
@@ -57,6 +72,16 @@ class RingReader:
         if not waiting:
             return 0
         barrier()
+        if waiting == _EVENT_SIZE and (event := self._single_event()) is not None:
+            into.events.append(event)
+        else:
+            self._drain_all(waiting, into)
+        barrier()
+        self._next += waiting
+        self._tail[0] = self._next
+        return waiting
+
+    def _drain_all(self, waiting: int, into: Drained) -> None:
         end = self._next + waiting
         position = self._next
         while position < end:
@@ -65,16 +90,30 @@ class RingReader:
             position += self._drain_chunk(chunk, into, at_end=start + len(chunk) == self._size)
         if position != end:
             raise self._corrupt("a record reaches beyond the producer index")
-        barrier()
-        self._next = end
-        self._tail[0] = end
-        return waiting
+
+    def _single_event(self) -> NDArray[np.void] | None:
+        """The event that is all that waits, as when a vCPU waits for its answer: be quick."""
+        start = self._next % self._size
+        data = self._bytes[start : start + _EVENT_SIZE].tobytes()
+        if len(data) < _EVENT_SIZE:
+            return None
+        kind, size, vcpu, _, _, sequence = _HEADER.unpack_from(data)
+        if (kind, size, vcpu) != (wire.Record.EVENT, _EVENT_SIZE, self._vcpu):
+            return None
+        if sequence != self._sequence:
+            raise self._out_of_sequence(sequence, self._sequence)
+        self._sequence += 1
+        return np.frombuffer(data, wire.RECORD_EVENT)
 
     def _drain_chunk(self, chunk: NDArray[np.uint8], into: Drained, *, at_end: bool) -> int:
         """Consume contiguous bytes; returns how many, PAD up to the end of the ring included."""
         done = 0
         while done < len(chunk):
             kind = int(chunk[done])
+            if kind == wire.Record.CAPTURE and (captures := self._captures(chunk[done:])):
+                into.captures.append(captures)
+                done += captures.data.nbytes
+                continue
             dtype = _BULK.get(kind)
             records = None if dtype is None else self._bulk(chunk[done:], kind, dtype)
             if records is not None and len(records):
@@ -91,27 +130,60 @@ class RingReader:
         self, chunk: NDArray[np.uint8], kind: int, dtype: np.dtype[np.void]
     ) -> NDArray[np.void]:
         """A copy of the records of `kind` that `chunk` begins with."""
-        count = min(len(chunk) // dtype.itemsize, _WINDOW)
+        records = self._uniform(chunk, kind, dtype, _WINDOW).copy()
+        self._check_sequence(records["sequence"])
+        return records
+
+    def _uniform(
+        self, chunk: NDArray[np.uint8], kind: int, dtype: np.dtype[np.void], limit: int
+    ) -> NDArray[np.void]:
+        """The records of `kind` and of the size of `dtype` that `chunk` begins with."""
+        count = min(len(chunk) // dtype.itemsize, limit)
         records = chunk[: count * dtype.itemsize].view(dtype)
         good = (
             (records["type"] == kind)
             & (records["size"] == dtype.itemsize)
             & (records["vcpu"] == self._vcpu)
         )
-        if not good.all():
-            records = records[: int(np.argmin(good))]
-        records = records.copy()
-        expected = np.arange(self._sequence, self._sequence + len(records), dtype=np.uint64)
-        if not np.array_equal(records["sequence"], expected):
-            wrong = int(np.argmin(records["sequence"] == expected))
-            raise self._out_of_sequence(int(records["sequence"][wrong]), int(expected[wrong]))
-        self._sequence += len(records)
-        return records
+        return records if good.all() else records[: int(np.argmin(good))]
+
+    def _captures(self, chunk: NDArray[np.uint8]) -> RawCaptures | None:
+        """A copy of the capture records that `chunk` begins with; None when it has none."""
+        size = int(chunk[2:4].view("<u2")[0])
+        if size >= _CAPTURE_SIZE and size % _ALIGN == 0:
+            dtype = _record_of(size)
+            kind = int(wire.Record.CAPTURE)
+            sample = self._uniform(chunk, kind, dtype, _SAMPLE)
+            if len(sample) == _SAMPLE or sample.nbytes == len(chunk):
+                records = self._uniform(chunk, kind, dtype, _WINDOW)
+                self._check_sequence(records["sequence"])
+                data = chunk[: records.nbytes].copy()
+                return RawCaptures(data, np.arange(len(records)) * (size // _ALIGN), size)
+        return self._walked(chunk[:_CAPTURE_WINDOW])
+
+    def _walked(self, chunk: NDArray[np.uint8]) -> RawCaptures | None:
+        starts = find_starts(chunk, self._vcpu)
+        if not len(starts):
+            return None
+        words = chunk.view("<u8")
+        self._check_sequence(words[starts + _SEQUENCE_WORD])
+        last = int(starts[-1])
+        end = last * _ALIGN + int(chunk.view("<u2")[last * 4 + 1])
+        return RawCaptures(chunk[:end].copy(), starts, 0)
+
+    def _check_sequence(self, found: NDArray[np.uint64]) -> None:
+        """Records that follow each other, and the last one before them."""
+        expected = np.arange(self._sequence, self._sequence + len(found), dtype=np.uint64)
+        if not np.array_equal(found, expected):
+            wrong = int(np.argmin(found == expected))
+            raise self._out_of_sequence(int(found[wrong]), int(expected[wrong]))
+        self._sequence += len(found)
 
     def _record(self, chunk: NDArray[np.uint8], *, at_end: bool) -> tuple[int, Notice | None]:
         """Size and content of the one record at the start of `chunk` that is a notice."""
         kind, size = (int(value) for value in chunk[:4].view("<u2"))
-        if kind == wire.Record.PAD and (size == 0 or len(chunk) < _HEADER_SIZE):
+        # Where no header fits, whatever an earlier round left stands.
+        if len(chunk) < _HEADER_SIZE or (kind == wire.Record.PAD and size == 0):
             if not at_end:
                 raise self._corrupt("padding in the middle")
             return len(chunk), None
@@ -146,6 +218,12 @@ class RingReader:
     def _corrupt(self, what: str) -> MonitorError:
         message = f"the ring of vCPU {self._vcpu} is damaged at byte {self._next}: {what}"
         return MonitorError(message)
+
+
+@functools.cache
+def _record_of(size: int) -> np.dtype[np.void]:
+    """A record of `size` bytes, whatever it holds after its header."""
+    return np.dtype([*wire.RECORD.descr, ("rest", f"V{size - _HEADER_SIZE}")])
 
 
 def _common(record: NDArray[np.void]) -> dict[str, int]:
