@@ -5,6 +5,7 @@
 #include "kick.h"
 #include "sysreg.h"
 #include "trap.h"
+#include "vgic.h"
 
 #define KEY_MASK (~(ISS_SYSREG_RT_MASK | ISS_SYSREG_READ) & ESR_ELx_ISS_MASK)
 
@@ -25,6 +26,9 @@ static enum trap_result write_register(struct vcpu *v, u32 key, u64 value)
 	case ISS_SYSREG_ICC_SGI1R_EL1:
 		kick_note_guest_sgi(v, value);
 		write_sysreg(icc_sgi1r_el1, value);
+		return TRAP_EMULATED;
+	case ISS_SYSREG_ICC_DIR_EL1:
+		vgic_deactivate(v, (u32)(value & ICC_IAR1_EL1_INTID_MASK));
 		return TRAP_EMULATED;
 	case ISS_SYSREG_ICC_SGI0R_EL1:
 		write_sysreg(icc_sgi0r_el1, value);

@@ -26,7 +26,7 @@ struct tracer {
 	u64 away_sp;
 	u64 away_vcpu; /* which vCPU it left */
 	bool quiet;    /* steps without records until that context is back */
-	u64 since; /* instructions since the last interrupt was delivered */
+	u64 since;     /* instructions since the last interrupt was delivered */
 };
 
 static struct tracer tracers[SV_MAX_VCPUS];

@@ -18,6 +18,7 @@ static u32 enabled_groups;
 void vgic_init(struct vcpu *v)
 {
 	v->vgic.queued = 0;
+	v->vgic.stashed = 0;
 	v->vgic.seen_groups = vgic_groups();
 	v->vgic.list_registers = (u32)FIELD(read_sysreg(ich_vtr_el2), ICH_VTR_EL2_ListRegs) + 1;
 	for (u32 i = 0; i < v->vgic.list_registers; i++)
@@ -96,7 +97,8 @@ static u32 most_urgent(const struct vcpu *v)
 	for (u32 i = 0; i < v->vgic.queued; i++) {
 		const struct virq *irq = &v->vgic.queue[i];
 
-		if (!(enabled_groups & 1U << irq->group) || in_list(v, irq->intid))
+		if (!(enabled_groups & 1U << irq->group) || in_list(v, irq->intid) ||
+		    vgic_is_stashed(v, irq->intid))
 			continue;
 		if (best == VGIC_QUEUE || irq->priority < v->vgic.queue[best].priority)
 			best = i;
@@ -129,7 +131,7 @@ static bool evict(struct vcpu *v, u32 urgent)
 
 	v->status->overflows++;
 	if (!find_less_urgent(v, v->vgic.queue[urgent].priority, &victim))
-		return false;
+		return vgic_stash_active(v);
 	enqueue(v, list_register_virq(list_register_read(victim)));
 	list_register_write(victim, 0);
 	return true;
@@ -146,7 +148,7 @@ struct virq vgic_dequeue(struct vcpu *v, u32 position)
 	return irq;
 }
 
-static u32 free_list_register(const struct vcpu *v)
+u32 vgic_free_list_register(const struct vcpu *v)
 {
 	u64 empty = read_sysreg(ich_elrsr_el2) & ((1UL << v->vgic.list_registers) - 1);
 
@@ -166,14 +168,14 @@ static void set_underflow_interrupt(bool on)
 static bool refill_one(struct vcpu *v)
 {
 	u32 urgent = most_urgent(v);
-	u32 target = free_list_register(v);
+	u32 target = vgic_free_list_register(v);
 
 	if (urgent == VGIC_QUEUE)
 		return false;
 	if (target == v->vgic.list_registers) {
 		if (!evict(v, urgent))
 			return false;
-		target = free_list_register(v);
+		target = vgic_free_list_register(v);
 	}
 	list_register_write(target, list_register_value(vgic_dequeue(v, urgent)));
 	return true;
@@ -200,10 +202,11 @@ void vgic_refill(struct vcpu *v)
 		recall_disabled_groups(v);
 	if (__atomic_load_n(&v->vgic.asked, __ATOMIC_ACQUIRE))
 		vgic_take_back_asked(v);
-	if (!v->vgic.queued)
+	if (!v->vgic.queued && !v->vgic.stashed)
 		return;
 	for (u32 i = 0; i < VGIC_QUEUE && refill_one(v); i++)
 		;
+	vgic_settle_stash(v);
 	/*
 	 * Tells when the guest has emptied the list registers. Not for what waits for something else
 	 * (a disabled group, its own deactivation): that would fire for ever; the next exit looks again.
@@ -284,5 +287,9 @@ void vgic_give_back(struct vcpu *v)
 	for (u32 i = 0; i < v->vgic.queued; i++)
 		if (v->vgic.queue[i].hardware)
 			gic_give_back(v, v->vgic.queue[i].intid);
+	for (u32 i = 0; i < v->vgic.stashed; i++)
+		if (v->vgic.stash[i].hardware)
+			gic_drop(v->vgic.stash[i].intid);
 	v->vgic.queued = 0;
+	v->vgic.stashed = 0;
 }

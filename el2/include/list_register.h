@@ -12,6 +12,7 @@
 #define LR_GROUP1 (1UL << 60)
 #define LR_HW (1UL << 61)
 #define LR_PENDING (1UL << 62)
+#define LR_ACTIVE (1UL << 63)
 #define LR_STATE_MASK (3UL << 62)
 
 u64 list_register_read(u32 n);

@@ -62,6 +62,7 @@ struct step {
 
 #define VGIC_QUEUE 1024
 #define VGIC_WORDS (VGIC_QUEUE / 32)
+#define VGIC_NESTING 64
 
 struct virq {
 	u16 intid;
@@ -74,12 +75,14 @@ struct virq {
 struct vgic {
 	u32 queued;
 	u32 list_registers;
-	bool held;		  /* the virtual CPU interface is off */
-	bool unsettled;		  /* a list register or the queue may hold a pending interrupt */
-	u32 seen_groups;	  /* the guest's group switch as last acted on */
-	bool asked;		  /* another vCPU left something in the next two */
-	u32 disabled[VGIC_WORDS]; /* interrupts to take back, which stay pending */
-	u32 cleared[VGIC_WORDS];  /* interrupts to take back for good */
+	bool held;	/* the virtual CPU interface is off */
+	bool unsettled; /* a list register or the queue may hold a pending interrupt */
+	u32 stashed;
+	struct virq stash[VGIC_NESTING]; /* handled by the guest, without a list register */
+	u32 seen_groups;		 /* the guest's group switch as last acted on */
+	bool asked;			 /* another vCPU left something in the next two */
+	u32 disabled[VGIC_WORDS];	 /* interrupts to take back, which stay pending */
+	u32 cleared[VGIC_WORDS];	 /* interrupts to take back for good */
 	struct virq queue[VGIC_QUEUE];
 };
 

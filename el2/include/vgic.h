@@ -47,4 +47,19 @@ void vgic_take_back_asked(struct vcpu *v);
 /* Takes one interrupt out of the queue. */
 struct virq vgic_dequeue(struct vcpu *v, u32 position);
 
+/*
+ * Interrupts that the guest is handling and that had to leave their list register for one that is pending.
+ * Their end is counted by the interface (EOIcount) or traps (DIR); it comes in order of urgency.
+ */
+bool vgic_stash_active(struct vcpu *v);
+bool vgic_is_stashed(const struct vcpu *v, u32 intid);
+
+/* Ends what the guest ended, and moves the rest back while list registers are free. */
+void vgic_settle_stash(struct vcpu *v);
+
+/* The guest writes ICC_DIR_EL1; only while something is stashed. */
+void vgic_deactivate(struct vcpu *v, u32 intid);
+
+u32 vgic_free_list_register(const struct vcpu *v);
+
 #endif

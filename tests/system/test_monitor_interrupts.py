@@ -8,9 +8,6 @@ from bare import CPUS, BareGuest, Report, run_native
 pytestmark = pytest.mark.system
 
 _KNOWN = {
-    "nest": "an active interrupt keeps its list register, so nesting ends with the fourth",
-    "all-active": "an active interrupt keeps its list register, so the fifth waits",
-    "none-left": "what waited for a list register comes after the deactivation of the others",
     "level-falls": "what is in a list register does not see its level fall",
 }
 """Scenes that the monitor plays in another way, and why."""
