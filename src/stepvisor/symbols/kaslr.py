@@ -30,6 +30,7 @@ _LAST_LEVEL: Final = 3
 
 _VALID: Final = 0b01
 _TABLE_OR_PAGE: Final = 0b11
+_GP: Final = 1 << 50
 _PXN: Final = 1 << 53
 _PXN_TABLE: Final = 1 << 59
 
@@ -51,6 +52,8 @@ class Mapping:
     size: int
     executable: bool
     """Whether EL1 may execute it, as far as PXN says."""
+    guarded: bool = False
+    """Whether an indirect branch must lead to a landing pad (FEAT_BTI)."""
 
     def output(self, va: int) -> int:
         """Physical address of a virtual address in the mapping."""
@@ -155,7 +158,8 @@ def walk(read_physical: ReadPhysical, ttbr: int, tcr: int, va: int) -> Mapping |
             size = 1 << shift
             output = regime.output(descriptor, shift)
             allowed = executable and not descriptor & _PXN
-            return Mapping(va & ~(size - 1) & _WORD, output, size, allowed)
+            guarded = bool(descriptor & _GP)
+            return Mapping(va & ~(size - 1) & _WORD, output, size, allowed, guarded)
         if level == _LAST_LEVEL or descriptor & 0b11 != _TABLE_OR_PAGE:
             return None
         executable = executable and not (regime.hierarchical and descriptor & _PXN_TABLE)

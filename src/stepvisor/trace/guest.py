@@ -19,7 +19,8 @@ from stepvisor.monitor.vocabulary import Event, StepOption
 from stepvisor.probe.place import Code, place
 from stepvisor.probe.plan import Method
 from stepvisor.probe.resolve import Target, resolve
-from stepvisor.symbols.kaslr import find_kernel_base
+from stepvisor.probe.trap import parse_trap, planted
+from stepvisor.symbols.kaslr import find_kernel_base, walk
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import comm_offset
 from stepvisor.trace.events import EventHub
@@ -199,10 +200,12 @@ class Guest:
         *probes: str,
         policy: str | Policy = Policy.BLOCK,
         plan: str | Method | None = None,
+        trap: str | None = None,
     ) -> Trace:
         """Probes that are armed while the returned trace is used in a ``with`` block.
 
         :param plan: "emulate" or "step" for all of them; by default the cheaper one that can be.
+        :param trap: "smc" or "brk" is planted for all of them; by default whichever is reached.
         :raise SymbolError: When a symbol does not exist.
         :raise ProbeError: When no probe can go there, or another trace has not ended.
         """
@@ -212,6 +215,7 @@ class Guest:
         running = self.running_symbols
         targets = [resolve(self.symbols, text, running) for text in probes]
         requests = place(self._code(), targets, self._slots(len(targets)), _method(plan))
+        requests = planted(requests, self._guarded, parse_trap(trap))
         trace = Trace(self.monitor, requests, _policy(policy), self._tracing, self.check)
         self._traces = [old for old in self._traces if not old.closed] + [trace]
         return trace
@@ -227,6 +231,7 @@ class Guest:
         over: Sequence[str] = (),
         limit: int = 0,
         timeout: float = 60.0,
+        trap: str | None = None,
     ) -> Stepping:
         """Step the next run of a function, one instruction after the other.
 
@@ -245,6 +250,7 @@ class Guest:
         :param over: Functions that run freely. The switch to another task always does.
         :param limit: Instructions at most; 0 for any number.
         :param timeout: Seconds to wait for the run, and for each step.
+        :param trap: "smc" or "brk" is planted; by default whichever is reached.
         :raise SymbolError: When a symbol does not exist.
         :raise InputError: When something else that is asked for cannot be.
 
@@ -259,10 +265,11 @@ class Guest:
         if until == "return" and "+" in start.label:
             message = f"{start.label} is inside a function: say when to stop with until=..."
             raise ProbeError(message)
+        probes = step_probes(self._code(), start, others, self._slots(1 + len(others)))
         stepping = Stepping(
             self._hub,
             self.monitor,
-            step_probes(self._code(), start, others, self._slots(1 + len(others))),
+            planted(probes, self._guarded, parse_trap(trap)),
             lambda pc: self._symbols_from(start, pc),
             options=step_options(el0=el0, interrupts=interrupts),
             end=end,
@@ -425,6 +432,14 @@ class Guest:
             raise GuestError(message)
         target = resolve(self.symbols, text, self.running_symbols)
         return self.running_symbols.link_base + target.offset
+
+    def _guarded(self, address: int) -> bool:
+        """Whether the page at a running kernel's address takes indirect branches to pads only."""
+        if self._early:
+            return False
+        cpu = self.monitor.read_cpu()
+        mapping = walk(self._read_or_less, cpu.ttbr1, cpu.tcr, address)
+        return mapping is not None and mapping.guarded
 
     def _symbols_from(self, target: Target, pc: int) -> SymbolTable:
         """The running kernel's symbols, now that `target` has been seen at `pc`."""
