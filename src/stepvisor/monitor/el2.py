@@ -1,7 +1,6 @@
 """Our own EL2 monitor behind the backend interface."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
@@ -9,42 +8,32 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from stepvisor._gen import wire
-from stepvisor.errors import GuestConfigError, MonitorError, ProbeError
+from stepvisor.errors import GuestConfigError, MonitorError
 from stepvisor.machine.ram import GuestRam
 from stepvisor.monitor.answers import Answer, AnswerAction, AnswerBoard
-from stepvisor.monitor.emulation import Emulation, Operation
+from stepvisor.monitor.arming import Arming, Programs
 from stepvisor.monitor.events import Drained
 from stepvisor.monitor.guest_event import Clock
 from stepvisor.monitor.interface import (
     Capabilities,
-    Plan,
     Policy,
+    PoolUse,
     ProbeRequest,
+    Progress,
     VcpuCounters,
 )
 from stepvisor.monitor.link import BootParameters, Heartbeat, Link
-from stepvisor.monitor.mailbox import Mailbox, RefusedError
+from stepvisor.monitor.mailbox import Mailbox
+from stepvisor.monitor.program import Program
 from stepvisor.monitor.registers import CpuRegisters
 from stepvisor.monitor.ring import RingReader
+from stepvisor.monitor.tally import Tallies
 from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter
 
 __all__ = ("El2Monitor", "OwnSteps")
 
-_PLANS = {plan: wire.Plan[plan.name] for plan in Plan}
-_EMULATION_FIELDS = tuple(field.name for field in fields(Emulation))
-_NOTHING = Emulation(Operation.NOP)
-"""What goes with another plan, where it is not looked at."""
 _NAME = np.dtype([("name", np.uint8, 16)])
 """CONFIGURE_STEP's bulk argument: the name of a task."""
-_ROUTE_SECONDS = 2.0
-_ROUTE_POLL_SECONDS = 0.002
-
-_REFUSALS = {
-    wire.Status.BAD_ADDRESS: "its address is not guest memory that can be probed",
-    wire.Status.WORD_CHANGED: "the guest has just changed the instruction there; try again",
-    wire.Status.NO_MEMORY: "the monitor has no page left for another shadow; use fewer probes",
-    wire.Status.ALREADY_ARMED: "a probe is armed there already",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +79,10 @@ class El2Monitor:
         self._link = Link(control, machine_alive)
         self._link.prepare(parameters)
         self._mailbox = Mailbox(control, bulk, self._link.check)
+        self._arming = Arming(self._mailbox)
+        self._programs = Programs(self._mailbox)
+        self.tallies = Tallies(region, vcpus)
+        """What programs count."""
         self._rings = [
             RingReader(vcpu, _ring(region, vcpu), index[vcpu : vcpu + 1]) for vcpu in range(vcpus)
         ]
@@ -147,55 +140,22 @@ class El2Monitor:
         """See :meth:`Link.check`."""
         self._link.check()
 
-    def arm(self, probes: Sequence[ProbeRequest]) -> None:
-        """Arm all of `probes`, or none.
-
-        :raise ProbeError: When one cannot be armed.
-        """
-        if not probes:
-            return
-        probes = sorted(probes, key=lambda probe: probe.ipa)  # the monitor builds page by page
-        table = np.zeros(len(probes), wire.PROBE_DESCRIPTOR)
-        for name in ("ipa", "va", "slot", "word"):
-            table[name] = [getattr(probe, name) for probe in probes]
-        table["plan"] = [_PLANS[probe.plan] for probe in probes]
-        table["action"] = [probe.action for probe in probes]
-        table["trap"] = [probe.trap for probe in probes]
-        decoded = [probe.emulation or _NOTHING for probe in probes]
-        for name in _EMULATION_FIELDS:
-            table[name] = [getattr(emulation, name) for emulation in decoded]
-        try:
-            self._arm(table)
-        except RefusedError as error:
-            raise _refusal(error, probes) from error
-
-    def _arm(self, table: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
-        """For a BRK, every vCPU must have routed debug exceptions to EL2, at an exit of its own."""
-        deadline = time.monotonic() + _ROUTE_SECONDS
-        while True:
-            try:
-                self._mailbox.command(wire.Command.ARM, bulk=table)
-            except RefusedError as error:
-                if error.status != wire.Status.NOT_READY or time.monotonic() > deadline:
-                    raise
-                time.sleep(_ROUTE_POLL_SECONDS)
-            else:
-                return
+    def arm(self, probes: Sequence[ProbeRequest], progress: Progress | None = None) -> None:
+        """See :meth:`Arming.arm`."""
+        self._arming.arm(probes, progress)
 
     def disarm(self, slots: Sequence[int]) -> None:
         """Disarm; a probe that the guest has already removed is no error."""
-        remaining = list(slots)
-        while remaining:
-            table = np.zeros(len(remaining), wire.PROBE_DESCRIPTOR)
-            table["slot"] = remaining
-            try:
-                self._mailbox.command(wire.Command.DISARM, bulk=table)
-            except RefusedError as error:
-                if error.status != wire.Status.NOT_ARMED or error.failed_index >= len(remaining):
-                    raise
-                del remaining[error.failed_index]
-            else:
-                return
+        self._arming.disarm(slots)
+
+    def load_program(self, program: Program) -> int:
+        """See :meth:`Programs.load`."""
+        return self._programs.load(program)
+
+    @property
+    def memory(self) -> PoolUse:
+        """What the probes take: a copy of each page with a probe, and page tables."""
+        return PoolUse(int(self._control["pool_used"][0]), int(self._control["pool_pages"][0]))
 
     def configure_step(
         self,
@@ -313,6 +273,7 @@ class El2Monitor:
             ring.drain(drained)
         hits, events = self._parked_hits, self._parked_events
         hits.hits += drained.hits
+        hits.captures += drained.captures
         hits.notices += drained.notices
         if self._listening:
             events.events += drained.events
@@ -355,11 +316,3 @@ def _ring(
 ) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
     start = wire.RINGS_OFFSET + vcpu * wire.RING_SIZE
     return region[start : start + wire.RING_SIZE]
-
-
-def _refusal(error: RefusedError, probes: Sequence[ProbeRequest]) -> Exception:
-    reason = _REFUSALS.get(wire.Status(error.status)) if error.status in set(wire.Status) else None
-    if reason is None or error.failed_index >= len(probes):
-        return error
-    probe = probes[error.failed_index]
-    return ProbeError(f"no probe on {probe.label} (0x{probe.va:x}): {reason}")

@@ -5,7 +5,7 @@ implementing :class:`Backend`. The vocabulary is the project's: probe, slot, pla
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,7 +14,9 @@ from stepvisor.monitor.answers import Answer, AnswerAction
 from stepvisor.monitor.emulation import Emulation
 from stepvisor.monitor.events import Drained
 from stepvisor.monitor.guest_event import Clock
+from stepvisor.monitor.program import Program
 from stepvisor.monitor.registers import CpuRegisters
+from stepvisor.monitor.tally import Tallies
 from stepvisor.monitor.vocabulary import (
     NO_STEP_OPTIONS,
     Action,
@@ -32,7 +34,9 @@ __all__ = (
     "Event",
     "Plan",
     "Policy",
+    "PoolUse",
     "ProbeRequest",
+    "Progress",
     "StepEnd",
     "StepOption",
     "TaskFilter",
@@ -96,10 +100,24 @@ class ProbeRequest:
     trap: Trap = Trap.SMC
     emulation: Emulation | None = None
     """What to perform: needed for Plan.EMULATE."""
+    program: int = 0
+    """What :meth:`Backend.load_program` gave, 0 for a record of the first registers."""
 
     def __post_init__(self) -> None:
         """Nobody can perform an instruction that was not decoded."""
         assert self.plan is not Plan.EMULATE or self.emulation is not None, self.label
+
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """Pages of 4 KiB that the hypervisor uses for probes, of those that it has."""
+
+    used: int
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +150,8 @@ class VcpuCounters:
     """Synchronous events that got no answer in time."""
     emulated: int = 0
     """Displaced instructions that the hypervisor performed."""
+    rejected: int = 0
+    """Hits of which a program wanted no record."""
 
 
 class Backend(Protocol):
@@ -160,14 +180,25 @@ class Backend(Protocol):
     def check(self) -> None:
         """Raise when the guest or its hypervisor is no longer there, else nothing."""
 
-    def arm(self, probes: Sequence[ProbeRequest]) -> None:
-        """Arm all of `probes`, or none.
+    def arm(self, probes: Sequence[ProbeRequest], progress: Progress | None = None) -> None:
+        """Arm all of `probes`, or none. Many are armed piece by piece.
 
         :raise ProbeError: When one of them cannot be armed; the message names it.
         """
 
     def disarm(self, slots: Sequence[int]) -> None:
         """Disarm; their hits up to now stay readable."""
+
+    def load_program(self, program: Program) -> int:
+        """The number by which :class:`ProbeRequest` names `program` from now on."""
+
+    @property
+    def tallies(self) -> Tallies:
+        """What programs count."""
+
+    @property
+    def memory(self) -> PoolUse:
+        """What the armed probes take."""
 
     def configure_step(
         self,
