@@ -25,6 +25,7 @@ __all__ = (
     "COMMAND_CASES",
     "COMMAND_SCENARIO",
     "FLAG_DEBUG",
+    "FLAG_DEBUGGER",
     "FLAG_IRQ",
     "FLAG_OS_LOCK",
     "MAILBOX",
@@ -69,6 +70,8 @@ FLAG_OS_LOCK = 2
 """The OS lock is set while it runs."""
 FLAG_DEBUG = 4
 """Debug registers are set before it, as the case says, and cleared after it."""
+FLAG_DEBUGGER = 8
+"""Exceptions from EL0 go to a debugger of the guest's, which logs them and goes on."""
 
 STATE = np.dtype(
     [
@@ -190,6 +193,9 @@ class Descriptor:
 def name_word(index: int) -> str:
     """What the u64 number `index` of a state with the memory behind it is."""
     offset = index * 8
+    if offset >= STATE.itemsize + SCRATCH_SIZE:
+        entry, part = divmod((offset - STATE.itemsize - SCRATCH_SIZE) // 8, 2)
+        return f"debugger's log, entry {entry}, {'esr' if part else 'pc'}"
     if offset >= STATE.itemsize:
         return f"scratch memory + 0x{offset - STATE.itemsize:x}"
     assert STATE.fields is not None

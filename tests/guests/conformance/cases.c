@@ -6,6 +6,8 @@
 #define LINE 16UL /* no implementation has shorter cache lines */
 
 struct outcome outcomes[2];
+/* Aligned to its size, as run.S wants it. */
+static u64 debug_log[LOG_ENTRIES][2] __attribute__((aligned(LOG_ENTRIES * 16)));
 
 static u64 *memory_words(void)
 {
@@ -79,6 +81,10 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 		set_debug(test);
 	outcome->state.irqs = outcome->state.irq_pc = outcome->state.irq_pstate = 0;
 	outcome->state.irq_save[0] = outcome->state.irq_save[1] = 0;
+	for (u64 i = 0; i < LOG_ENTRIES; i++)
+		debug_log[i][0] = debug_log[i][1] = 0;
+	debugger_log = (u64)debug_log;
+	current_vectors = (u64)(test->flags & CASE_DEBUGGER ? debugger_vectors : case_vectors);
 	this_cpu()->state = (struct state *)&outcome->state;
 	run(&test->start);
 	this_cpu()->state = NULL;
@@ -90,6 +96,10 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 		drain_interrupts();
 	for (u64 i = 0; i < SCRATCH_SIZE / 8; i++)
 		outcome->memory[i] = memory_words()[i];
+	for (u64 i = 0; i < LOG_ENTRIES; i++) {
+		outcome->log[i][0] = debug_log[i][0];
+		outcome->log[i][1] = debug_log[i][1];
+	}
 }
 
 static void compare(struct result *result)

@@ -31,10 +31,12 @@
 #define SCRATCH_SIZE 4096
 #define CODE_SIZE 8192
 #define MAX_WORDS 64
+#define LOG_ENTRIES 64
 
 /* Flags of a case. */
 #define CASE_IRQ 1	/* an SGI is pending at its start */
 #define CASE_OS_LOCK 2	/* the OS lock is set */
+#define CASE_DEBUGGER 8 /* the guest's debugger keeps the case going and a log of its exceptions */
 #define CASE_DEBUG 4 /* debug registers are set, and cleared behind it */
 
 /* Where pages of the arena are, in pages from ARENA; the others are not mapped. */
@@ -134,7 +136,8 @@ struct descriptor {
 /* run.S */
 void run_free(const struct machine_state *start);
 void run_stepped(const struct machine_state *start);
-extern u8 run_stepped_eret[], capture[];
+extern u8 run_stepped_eret[], capture[], case_vectors[], debugger_vectors[];
+extern u64 current_vectors, debugger_log; /* the vectors of a run, the next entry of the log */
 void stepping_start(void);
 void stepping_stop(void);
 
@@ -148,6 +151,7 @@ void run_cases(const struct test_case *cases, u64 count, struct result *results)
 struct outcome {
 	struct machine_state state;
 	u64 memory[SCRATCH_SIZE / 8];
+	u64 log[LOG_ENTRIES][2]; /* ELR_EL1 and ESR_EL1 of what the debugger saw */
 };
 extern struct outcome outcomes[2];
 

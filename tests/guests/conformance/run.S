@@ -24,7 +24,8 @@
 	mov	x10, sp
 	adrp	x9, saved_sp
 	str	x10, [x9, #:lo12:saved_sp]
-	adrp	x9, case_vectors
+	adrp	x9, current_vectors
+	ldr	x9, [x9, #:lo12:current_vectors]
 	msr	vbar_el1, x9
 	ldp	x1, x2, [x0, #STATE_PC]
 	msr	elr_el1, x1
@@ -202,7 +203,69 @@ stepping_stop:
 	eret
 	.endm
 
+/*
+ * A debugger's handler for exceptions from EL0, in as few words as possible: logs them, asks for another step, and goes
+ * on; a breakpoint or watchpoint is switched off, a BRK skipped, an SVC #1 is a system call that does nothing.
+ */
+	.macro	debug_user
+	.balign	0x80
+	msr	tpidrro_el0, x0
+	mrs	x0, tpidr_el1
+	ldr	x0, [x0, #CPU_STATE]
+	stp	x1, x2, [x0, #STATE_IRQ_SAVE]
+	b	debugger
+	.endm
+
+	.balign	64
+debugger:
+	adrp	x1, debugger_log
+	ldr	x2, [x1, #:lo12:debugger_log]
+	cbz	x2, 9f
+	mrs	x1, elr_el1
+	str	x1, [x2], #8
+	mrs	x1, esr_el1
+	str	x1, [x2], #8
+	/* The log is one page at most, aligned to its size: at its end, the end. */
+	tst	x2, #(LOG_ENTRIES * 16 - 1)
+	adrp	x1, debugger_log
+	csel	x2, xzr, x2, eq
+	str	x2, [x1, #:lo12:debugger_log]
+	mrs	x1, esr_el1
+	ubfx	x2, x1, #26, #6
+	cmp	x2, #0x32
+	b.eq	8f
+	cmp	x2, #0x30
+	b.eq	4f
+	cmp	x2, #0x34
+	b.eq	5f
+	cmp	x2, #0x3c
+	b.eq	6f
+	cmp	x2, #0x15
+	b.ne	9f
+	ubfx	x1, x1, #0, #16
+	cmp	x1, #1
+	b.eq	8f
+9:	ldp	x1, x2, [x0, #STATE_IRQ_SAVE]
+	str	x1, [x0, #8]
+	mov	x1, #0x400
+	b	capture
+4:	msr	dbgbcr0_el1, xzr
+	msr	far_el1, xzr	/* unknown after a breakpoint exception */
+	b	8f
+5:	msr	dbgwcr0_el1, xzr
+	b	8f
+6:	mrs	x1, elr_el1
+	add	x1, x1, #4
+	msr	elr_el1, x1
+8:	mrs	x1, spsr_el1
+	orr	x1, x1, #(1 << 21)
+	msr	spsr_el1, x1
+	ldp	x1, x2, [x0, #STATE_IRQ_SAVE]
+	mrs	x0, tpidrro_el0
+	eret
+
 	.balign	4096
+	.global	case_vectors
 case_vectors:
 	leave_by 0x000
 	leave_by 0x080
@@ -220,9 +283,34 @@ case_vectors:
 	leave_by 0x680
 	leave_by 0x700
 	leave_by 0x780
+	.balign	2048
+	.global	debugger_vectors
+debugger_vectors:
+	leave_by 0x000
+	leave_by 0x080
+	leave_by 0x100
+	leave_by 0x180
+	leave_by 0x200
+	note_interrupt
+	leave_by 0x300
+	leave_by 0x380
+	debug_user
+	note_interrupt
+	leave_by 0x500
+	leave_by 0x580
+	leave_by 0x600
+	leave_by 0x680
+	leave_by 0x700
+	leave_by 0x780
 	.balign	4096
 
 	.bss
 	.balign	8
 saved_sp:
+	.quad	0
+	.global	current_vectors
+current_vectors:
+	.quad	0
+	.global	debugger_log
+debugger_log:
 	.quad	0

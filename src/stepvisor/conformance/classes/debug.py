@@ -4,7 +4,7 @@ from stepvisor.conformance.classes.branches import branch_immediate
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
 from stepvisor.conformance.instructions import integer, memory
-from stepvisor.conformance.layout import FLAG_DEBUG, FLAG_OS_LOCK
+from stepvisor.conformance.layout import FLAG_DEBUG, FLAG_DEBUGGER, FLAG_OS_LOCK
 from stepvisor.conformance.registers import DEBUG, READ_ONLY, mrs, msr
 
 __all__ = ("DEBUGGING",)
@@ -19,6 +19,8 @@ _ERET = 0xD69F_03E0
 _OSLAR = 0xD510_1080
 _OSLSR = 0xD530_1180
 _OSDLR_READ = 0xD530_1380
+_BRK = 0xD420_0000
+_SYSTEM_CALL = 0xD400_0001 | 1 << 5
 _LDXR = 0xC85F_7C00
 
 
@@ -138,6 +140,34 @@ def _locked(draft: Draft) -> None:
     draft.draw(integer.REGISTER, 4)
 
 
+def _under_debugger(draft: Draft) -> None:
+    """A program at EL0 with branches, system calls and BRKs, under a debugger of the guest's own.
+
+    The debugger steps it, waits at a breakpoint or a watchpoint, or only serves its calls.
+    """
+    draft.flags |= FLAG_DEBUG | FLAG_DEBUGGER
+    draft.at_el0()
+    random = draft.random
+    draft.mdscr = random.choice((0, _MDSCR_SS, _MDSCR_MDE, _MDSCR_SS | _MDSCR_MDE))
+    draft.pstate |= _SS * random.getrandbits(1)
+    registers = draft.use_pointers(3)
+    for _ in range(8):
+        kind = random.randrange(6)
+        if kind == 0:
+            draft.add(branch_immediate(random, 2))
+        elif kind == 1:
+            draft.add(_SYSTEM_CALL)
+        elif kind == 2:
+            draft.add(_BRK | random.getrandbits(16) << 5)
+        else:
+            draft.draw((*integer.REGISTER, *memory.GENERAL, *memory.PAIR))
+    draft.draw(integer.REGISTER, 2)
+    if draft.mdscr & _MDSCR_MDE:
+        draft.breakpoints[0] = (draft.address(random.randrange(10)), _BREAKPOINT[EL0T])
+        watched = draft.x[registers.pointers[0]] if registers.pointers[0] < 31 else draft.sp_el0
+        draft.watchpoint = (int(watched) & ~7, _WATCHPOINT[EL0T] | 3 << 3 | 255 << 5)
+
+
 DEBUGGING = (
     CaseClass("debug-breakpoint", _breakpoint),
     CaseClass("debug-watchpoint", _watchpoint),
@@ -146,4 +176,5 @@ DEBUGGING = (
     CaseClass("debug-register", _registers, linear=True),
     CaseClass("debug-os-lock", _os_lock),
     CaseClass("debug-locked", _locked, linear=True),
+    CaseClass("debug-user-program", _under_debugger),
 )
