@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepvisor.errors import ProbeError
 from stepvisor.monitor.interface import ProbeRequest
@@ -50,7 +51,10 @@ class Code:
         if region is not None:
             raise _in_region(target, self._virtual_base + target.offset, index, region)
         word = words[index]
-        choice = _choose(target, word, wanted)
+        return self.planned(target, slot, word, _choose(target, word, wanted))
+
+    def planned(self, target: Target, slot: int, word: int, choice: Choice) -> ProbeRequest:
+        """What to arm for `target`, whose instruction is `word`."""
         return ProbeRequest(
             slot=slot,
             va=self._virtual_base + target.offset,
@@ -60,6 +64,16 @@ class Code:
             label=target.label,
             emulation=choice.emulation,
         )
+
+    @property
+    def text(self) -> range:
+        """Offsets of the code from the Image's first byte."""
+        return self._text
+
+    def words(self) -> NDArray[np.uint32]:
+        """All of the code, as it is now."""
+        raw = self._read(self._physical_base + self._text.start, len(self._text))
+        return np.frombuffer(raw, "<u4")
 
 
 def place(

@@ -6,8 +6,9 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from stepvisor.monitor.events import HIT_DTYPE, Lost, Notice
+from stepvisor.monitor.events import Lost, Notice
 from stepvisor.monitor.interface import Backend
+from stepvisor.trace.columns import PLAIN, HitFormat
 from stepvisor.trace.spool import Spool
 
 __all__ = ("Collector",)
@@ -26,10 +27,13 @@ class Collector:
     An error of the backend ends the thread; :meth:`check` raises it to whoever reads.
     """
 
-    def __init__(self, backend: Backend, spool: Spool | None = None) -> None:
+    def __init__(
+        self, backend: Backend, spool: Spool | None = None, hit_format: HitFormat = PLAIN
+    ) -> None:
         """Start."""
         self._backend = backend
-        self.spool = spool if spool is not None else Spool(HIT_DTYPE)
+        self._format = hit_format
+        self.spool = spool if spool is not None else Spool(hit_format.dtype)
         self.counts = np.zeros(backend.capabilities.probes + 1, np.int64)
         """Hits by slot."""
         self.total = 0
@@ -101,7 +105,7 @@ class Collector:
             self._backend.check()
             return 0
         drained = self._backend.drain()
-        hits = _in_order(drained.hits)
+        hits = _in_order(self._format.arrays(drained), self._format.dtype)
         for notice in drained.notices:
             if isinstance(notice, Lost):
                 self.lost += notice.lost
@@ -124,9 +128,9 @@ class Collector:
             self._turned.notify_all()
 
 
-def _in_order(hits: list[NDArray[np.void]]) -> NDArray[np.void]:
+def _in_order(hits: list[NDArray[np.void]], dtype: np.dtype[np.void]) -> NDArray[np.void]:
     if not hits:
-        return np.empty(0, HIT_DTYPE)
+        return np.empty(0, dtype)
     if len(hits) == 1:
         return hits[0]
     together = np.concatenate(hits)

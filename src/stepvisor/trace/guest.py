@@ -14,16 +14,19 @@ from stepvisor.machine.console import Console
 from stepvisor.machine.machine import Machine
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
-from stepvisor.monitor.interface import Policy, VcpuCounters
+from stepvisor.monitor.interface import Policy, Progress, VcpuCounters
 from stepvisor.monitor.vocabulary import Event, StepOption
-from stepvisor.probe.place import Code, place
+from stepvisor.probe.many import find_functions, is_pattern, place_all
+from stepvisor.probe.place import Code
 from stepvisor.probe.plan import Method
+from stepvisor.probe.program import read_program
 from stepvisor.probe.resolve import Target, resolve
 from stepvisor.probe.trap import parse_trap, planted
-from stepvisor.symbols.kaslr import find_kernel_base, walk
+from stepvisor.symbols.kaslr import find_kernel_base
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import comm_offset
 from stepvisor.trace.events import EventHub
+from stepvisor.trace.guarded import GuardedPages
 from stepvisor.trace.listener import Listener
 from stepvisor.trace.load import load_guest
 from stepvisor.trace.shell import Completed, Shell
@@ -199,24 +202,65 @@ class Guest:
         self,
         *probes: str,
         policy: str | Policy = Policy.BLOCK,
+        where: str | None = None,
+        capture: Sequence[str] = (),
+        count: Sequence[str] = (),
+        hist: Sequence[str] = (),
+        record: bool = True,
         plan: str | Method | None = None,
         trap: str | None = None,
+        progress: Progress | None = None,
     ) -> Trace:
         """Probes that are armed while the returned trace is used in a ``with`` block.
 
+        ::
+
+            with guest.trace("vfs_read", where="x2 > 4096", capture=("x2", "[x3]")) as trace:
+                ...
+            with guest.trace("*", record=False) as trace:  # every function, counted
+                ...
+
+        A probe is SYMBOL, SYMBOL+0x10, an address, or a pattern such as ``vfs_*`` for the entries
+        of all functions that fit; those that cannot be probed are in ``trace.refused``.
+
+        :param where: Only hits at which this expression is not 0 are recorded and counted.
+        :param capture: Expressions that a hit holds in ``hit.values``, instead of x0 to x5.
+        :param count: Conditions to be counted by the monitor: ``trace.counts()``.
+        :param hist: Values for which the monitor keeps a histogram: ``trace.histograms()``.
+        :param record: Whether hits are recorded, or only counted.
         :param plan: "emulate" or "step" for all of them; by default the cheaper one that can be.
         :param trap: "smc" or "brk" is planted for all of them; by default whichever is reached.
-        :raise SymbolError: When a symbol does not exist.
+        :param progress: Called while probes are armed, with how many are, and of how many.
+        :raise SymbolError: When a symbol does not exist, or no function fits a pattern.
         :raise ProbeError: When no probe can go there, or another trace has not ended.
+        :raise ExpressionError: When an expression has no meaning.
         """
         if not probes:
             message = "a trace needs at least one probe"
             raise ProbeError(message)
         running = self.running_symbols
-        targets = [resolve(self.symbols, text, running) for text in probes]
-        requests = place(self._code(), targets, self._slots(len(targets)), _method(plan))
-        requests = planted(requests, self._guarded, parse_trap(trap))
-        trace = Trace(self.monitor, requests, _policy(policy), self._tracing, self.check)
+        asked = read_program(
+            where=where,
+            capture=capture,
+            count=count,
+            histograms=hist,
+            record=record,
+            symbol=lambda name: _address(running, name),
+        )
+        placed, refused = place_all(
+            self._code(), self.symbols, running, probes, self._slots, _method(plan)
+        )
+        requests = planted(placed, self._guarded(), parse_trap(trap))
+        trace = Trace(
+            self.monitor,
+            requests,
+            _policy(policy),
+            self._tracing,
+            self.check,
+            asked=asked,
+            progress=progress,
+            refused=refused,
+        )
         self._traces = [old for old in self._traces if not old.closed] + [trace]
         return trace
 
@@ -269,7 +313,7 @@ class Guest:
         stepping = Stepping(
             self._hub,
             self.monitor,
-            planted(probes, self._guarded, parse_trap(trap)),
+            planted(probes, self._guarded(), parse_trap(trap)),
             lambda pc: self._symbols_from(start, pc),
             options=step_options(el0=el0, interrupts=interrupts),
             end=end,
@@ -348,7 +392,9 @@ class Guest:
     def check_probes(self, *probes: str) -> None:
         """Raise what :meth:`trace` would for `probes`, as far as the Image alone can tell."""
         for text in probes:
-            if not text.strip().lower().startswith("0x"):
+            if is_pattern(text):
+                find_functions(self.symbols, text)
+            elif not text.strip().lower().startswith("0x"):
                 resolve(self.symbols, text)
 
     def counters(self) -> tuple[VcpuCounters, ...]:
@@ -433,13 +479,11 @@ class Guest:
         target = resolve(self.symbols, text, self.running_symbols)
         return self.running_symbols.link_base + target.offset
 
-    def _guarded(self, address: int) -> bool:
-        """Whether the page at a running kernel's address takes indirect branches to pads only."""
+    def _guarded(self) -> Callable[[int], bool]:
+        """Which pages of the running kernel take indirect branches to pads only."""
         if self._early:
-            return False
-        cpu = self.monitor.read_cpu()
-        mapping = walk(self._read_or_less, cpu.ttbr1, cpu.tcr, address)
-        return mapping is not None and mapping.guarded
+            return lambda _: False
+        return GuardedPages(self.monitor.read_cpu, self._read_or_less)
 
     def _symbols_from(self, target: Target, pc: int) -> SymbolTable:
         """The running kernel's symbols, now that `target` has been seen at `pc`."""
@@ -489,6 +533,11 @@ class Guest:
     ) -> None:
         """Close, whatever happened."""
         self.close()
+
+
+def _address(table: SymbolTable, name: str) -> int | None:
+    symbol = table.get(name)
+    return None if symbol is None else symbol.address
 
 
 def _method(plan: str | Method | None) -> Method | None:

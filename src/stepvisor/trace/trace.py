@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvisor.errors import GuestError, ProbeError
-from stepvisor.monitor.events import HIT_DTYPE, Notice
-from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
+from stepvisor.monitor.events import Notice
+from stepvisor.monitor.interface import Backend, Policy, PoolUse, ProbeRequest, Progress
+from stepvisor.probe.many import Refused
+from stepvisor.probe.program import DEFAULT_CAPTURE, HitProgram
 from stepvisor.trace.collector import Collector
+from stepvisor.trace.columns import PLAIN, HitFormat
+from stepvisor.trace.histogram import Histogram
 from stepvisor.trace.hit import Batch, Hit
+from stepvisor.trace.tally import TraceTally, with_programs
 
 __all__ = ("Summary", "Trace")
 
@@ -52,10 +57,17 @@ class Trace:
         policy: Policy = Policy.BLOCK,
         exclusive: threading.Semaphore | None = None,
         check: Callable[[], None] | None = None,
+        *,
+        asked: HitProgram | None = None,
+        progress: Progress | None = None,
+        refused: Sequence[Refused] = (),
     ) -> None:
         """Not armed yet. `exclusive` is held while it is: rings have one reader.
 
-        `check` raises when the guest has ended, saying more than the backend can.
+        :param check: Raises when the guest has ended, saying more than the backend can.
+        :param asked: What decides and is captured at a hit; None for a plain record.
+        :param progress: Called while probes are armed.
+        :param refused: Places that a pattern named where no probe can go.
         """
         self._backend = backend
         self._probes = tuple(probes)
@@ -63,6 +75,13 @@ class Trace:
         self._check = check if check is not None else backend.check
         self._exclusive = exclusive if exclusive is not None else threading.Semaphore()
         self._symbols = {probe.slot: probe.label for probe in probes}
+        self._asked = asked
+        self._progress = progress
+        self.refused = tuple(refused)
+        """Places that a pattern named where no probe can go, and why."""
+        self._format = PLAIN
+        self._tally: TraceTally | None = None
+        self._memory: PoolUse | None = None
         self._collector: Collector | None = None
         self._closed = False
         self._start = 0
@@ -85,9 +104,10 @@ class Trace:
         try:
             self._backend.set_policy(self._policy)
             self._before = self._trouble()
-            self._collector = Collector(self._backend)
+            self._start_program()
+            self._collector = Collector(self._backend, hit_format=self._format)
             self._start = self._backend.read_cpu().ticks
-            self._backend.arm(self._probes)
+            self._arm()
         except BaseException:
             self._finish()
             raise
@@ -124,7 +144,13 @@ class Trace:
             collector.check()
             return None
         self._taken += len(hits)
-        return Batch(hits, self._backend.start_ticks, self._backend.frequency, self._symbols)
+        return Batch(
+            hits,
+            self._backend.start_ticks,
+            self._backend.frequency,
+            self._symbols,
+            self._format.layout,
+        )
 
     def batches(self) -> Iterator[Batch]:
         """Everything recorded up to this call that has not been read, as columns."""
@@ -142,9 +168,12 @@ class Trace:
             yield from batch
 
     def array(self) -> NDArray[np.void]:
-        """The hits of :meth:`batches` in one array: fields vcpu, slot, sequence, ticks, pc, x."""
+        """The hits of :meth:`batches` in one array: fields vcpu, slot, sequence, ticks, pc, x.
+
+        With captures, instead of x: faults (bit n: value n was not readable), and v0, v1, ...
+        """
         parts = [batch.records for batch in self.batches()]
-        return np.concatenate(parts) if parts else np.empty(0, HIT_DTYPE)
+        return np.concatenate(parts) if parts else np.empty(0, self._format.dtype)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -165,12 +194,33 @@ class Trace:
         stop = self._stop if self._closed else self._backend.read_cpu().ticks
         derailed, astray = self._after or self._trouble()
         return Summary(
-            hits={probe.label: int(collector.counts[probe.slot]) for probe in self._probes},
+            hits=self._hits(collector),
             lost=collector.lost,
             seconds=(stop - self._start) / self._backend.frequency,
             derailed=derailed - self._before[0],
             astray=astray - self._before[1],
         )
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Hits at which a condition of ``count`` held, by condition and probe."""
+        self._started()
+        return {} if self._tally is None else self._tally.counts()
+
+    def histograms(self) -> dict[str, dict[str, Histogram]]:
+        """The histograms of ``hist``, by expression and probe."""
+        self._started()
+        return {} if self._tally is None else self._tally.histograms()
+
+    @property
+    def probes(self) -> int:
+        """How many there are."""
+        return len(self._probes)
+
+    @property
+    def memory(self) -> PoolUse:
+        """What the monitor uses for probes once they are armed."""
+        self._started()
+        return self._memory if self._memory is not None else self._backend.memory
 
     @property
     def closed(self) -> bool:
@@ -188,15 +238,42 @@ class Trace:
             raise GuestError(message)
         return self._collector
 
+    def _start_program(self) -> None:
+        """Load the program, if something is asked that a plain record does not answer."""
+        if self._asked is None:
+            return
+        self._probes = with_programs(self._backend, self._probes, self._asked)
+        self._format = HitFormat(
+            self._asked.layout,
+            plain=tuple(text for text, _ in self._asked.capture) == DEFAULT_CAPTURE,
+            slots=self._symbols,
+        )
+        self._tally = TraceTally(self._backend, self._probes, self._asked)
+
+    def _arm(self) -> None:
+        if self._progress is None:
+            self._backend.arm(self._probes)
+        else:
+            self._backend.arm(self._probes, self._progress)
+
+    def _hits(self, collector: Collector) -> dict[str, int]:
+        if self._tally is not None and self._asked is not None and not self._asked.record:
+            return self._tally.hits()
+        return {probe.label: int(collector.counts[probe.slot]) for probe in self._probes}
+
     def _trouble(self) -> tuple[int, int]:
         counters = self._backend.counters()
         return sum(c.derailed for c in counters), sum(c.astray for c in counters)
 
     def _disarm(self) -> None:
         if not self._closed:
+            if self._asked is not None:
+                self._memory = self._backend.memory
             self._backend.disarm([probe.slot for probe in self._probes])
             self._stop = self._backend.read_cpu().ticks
             self._after = self._trouble()
+            if self._tally is not None:
+                self._tally.stop()
 
     def _finish(self) -> None:
         if self._closed:

@@ -5,7 +5,7 @@ Addresses and registers are hexadecimal strings: many readers of JSON cannot hol
 
 import json
 
-from stepvisor.trace.hit import Batch
+from stepvisor.trace.hit import Batch, Value
 from stepvisor.trace.trace import Summary
 
 __all__ = ("format_batch", "format_summary")
@@ -18,6 +18,8 @@ _LINE = (
 
 def format_batch(batch: Batch) -> str:
     """One object per hit."""
+    if batch.layout is not None:
+        return _format_captures(batch)
     names = {name: json.dumps(name) for name in set(batch.symbol)}
     rows = zip(
         batch.time.tolist(),
@@ -34,6 +36,25 @@ def format_batch(batch: Batch) -> str:
             for time, vcpu, number, name, pc, x in rows
         ]
     )
+
+
+def _format_captures(batch: Batch) -> str:
+    lines = [
+        {
+            "time": round(hit.time, 9),
+            "vcpu": hit.vcpu,
+            "sequence": hit.sequence,
+            "symbol": hit.symbol,
+            "pc": hex(hit.pc),
+            "values": {name: _plain(value) for name, value in hit.values.items()},
+        }
+        for hit in batch
+    ]
+    return "".join([json.dumps(line) + "\n" for line in lines])
+
+
+def _plain(value: Value) -> str | None:
+    return hex(value) if isinstance(value, int) else value
 
 
 def format_summary(summary: Summary) -> str:

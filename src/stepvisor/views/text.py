@@ -5,13 +5,18 @@ from stepvisor.trace.trace import Summary
 
 __all__ = ("HEADER", "format_batch", "format_summary")
 
+_SHOWN = 30
+"""Probes in a summary; of more, those with most hits."""
+
 HEADER = "      TIME  CPU  EVENT\n"
 
 _LINE = "%10.6f %4d  %s x0=%#x x1=%#x x2=%#x x3=%#x x4=%#x x5=%#x\n"
 
 
 def format_batch(batch: Batch) -> str:
-    """One line per hit: seconds since boot, vCPU, probe, x0 to x5."""
+    """One line per hit: seconds since boot, vCPU, probe, x0 to x5 or what is captured."""
+    if batch.layout is not None:
+        return "".join([f"{hit}\n" for hit in batch])
     rows = zip(
         batch.time.tolist(), batch.vcpu.tolist(), batch.symbol, batch.x.tolist(), strict=True
     )
@@ -20,8 +25,15 @@ def format_batch(batch: Batch) -> str:
 
 def format_summary(summary: Summary) -> str:
     """Hits per probe, then all of them, lost ones, and the guest's run time."""
-    width = max((len(name) for name in summary.hits), default=0)
-    lines = [f"{name:<{width}}  {_count(hits, 'hit')}" for name, hits in summary.hits.items()]
+    shown = summary.hits
+    if len(shown) > _SHOWN:
+        most = sorted(shown.items(), key=lambda item: item[1], reverse=True)
+        shown = {name: hits for name, hits in most[:_SHOWN] if hits}
+    width = max((len(name) for name in shown), default=0)
+    lines = [f"{name:<{width}}  {_count(hits, 'hit')}" for name, hits in shown.items()]
+    if len(shown) < len(summary.hits):
+        hit = sum(1 for hits in summary.hits.values() if hits)
+        lines.append(f"... {hit:,} of {_count(len(summary.hits), 'probe')} were hit")
     lines.append(
         f"{_count(summary.total, 'hit')}, {summary.lost:,} lost,"
         f" {summary.seconds:.3f} s of guest run time"

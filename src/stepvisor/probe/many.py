@@ -1,0 +1,141 @@
+"""Probes by the thousand: every function whose name fits a pattern.
+
+What costs time for one probe (reading around it, decoding its instruction) is done once for all.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from stepvisor.errors import ProbeError, SymbolError
+from stepvisor.monitor.interface import ProbeRequest
+from stepvisor.probe.decode import WORD_SIZE
+from stepvisor.probe.place import Code, place
+from stepvisor.probe.plan import Choice, Method, plan_for
+from stepvisor.probe.regions import inside_exclusive
+from stepvisor.probe.resolve import Target, resolve
+from stepvisor.symbols.table import Symbol, SymbolTable
+
+__all__ = ("Refused", "find_functions", "is_pattern", "place_all", "place_many")
+
+_WILDCARDS = frozenset("*?[")
+
+_EXCLUSIVE = "it lies in an exclusive sequence, which a trap would make repeat for ever"
+_FREED = "it is freed after boot, or runs outside the kernel's address space"
+_UNALIGNED = "no instruction begins there"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A function that cannot be probed."""
+
+    label: str
+    reason: str
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` names functions by a pattern."""
+    return not _WILDCARDS.isdisjoint(text)
+
+
+def place_all(
+    code: Code,
+    table: SymbolTable,
+    running: SymbolTable,
+    probes: Sequence[str],
+    slots: Callable[[int], int],
+    wanted: Method | None = None,
+) -> tuple[list[ProbeRequest], list[Refused]]:
+    """Requests for what `probes` name, places and patterns; what is named twice is armed once.
+
+    :param slots: The first of so many slots.
+    :raise SymbolError: When there is no such symbol, or no function fits a pattern.
+    :raise ProbeError: When a place that is named cannot be probed, or nothing of the patterns.
+    """
+    named = [resolve(table, text, running) for text in probes if not is_pattern(text)]
+    fitting: dict[int, Target] = {}
+    refused: list[Refused] = []
+    for pattern in (text for text in probes if is_pattern(text)):
+        targets, others = find_functions(table, pattern)
+        fitting |= {target.offset: target for target in targets}
+        refused += others
+    for target in named:
+        fitting.pop(target.offset, None)
+    first = slots(len(named) + len(fitting))
+    requests = list(place(code, named, first, wanted))
+    if fitting:
+        more, others = place_many(code, list(fitting.values()), first + len(requests), wanted)
+        requests += more
+        refused += others
+    if not requests:
+        raise ProbeError(f"no probe on {refused[0].label}: {refused[0].reason}")
+    return requests, refused
+
+
+def find_functions(table: SymbolTable, pattern: str) -> tuple[list[Target], list[Refused]]:
+    """Every function entry that fits a shell pattern, once each, by address.
+
+    :raise SymbolError: When no function fits.
+    """
+    found = [symbol for symbol in table.match(pattern.strip()) if symbol.is_text]
+    if not found:
+        raise SymbolError(f"no function of the kernel fits {pattern!r}")
+    targets: list[Target] = []
+    refused: list[Refused] = []
+    label = functools.partial(_label, table)
+    for symbol in _once_each(found):
+        if symbol.address not in table.text:
+            refused.append(Refused(label(symbol), _FREED))
+        elif symbol.address % WORD_SIZE:
+            refused.append(Refused(label(symbol), _UNALIGNED))
+        else:
+            targets.append(Target(label(symbol), symbol.address - table.link_base))
+    return targets, refused
+
+
+def place_many(
+    code: Code, targets: Sequence[Target], first_slot: int, wanted: Method | None = None
+) -> tuple[list[ProbeRequest], list[Refused]]:
+    """Requests for those of `targets` that can be probed, with slots from `first_slot`."""
+    words = code.words()
+    exclusive = inside_exclusive(words)
+    choose = functools.cache(lambda word: _choose(word, wanted))
+    requests: list[ProbeRequest] = []
+    refused: list[Refused] = []
+    for target in targets:
+        index = (target.offset - code.text.start) // WORD_SIZE
+        word = int(words[index])
+        choice = choose(word)
+        if exclusive[index]:
+            refused.append(Refused(target.label, _EXCLUSIVE))
+        elif isinstance(choice, str):
+            refused.append(Refused(target.label, choice))
+        else:
+            requests.append(code.planned(target, first_slot + len(requests), word, choice))
+    return requests, refused
+
+
+def _choose(word: int, wanted: Method | None) -> Choice | str:
+    """The plan, or why there is none."""
+    try:
+        return plan_for(word, wanted)
+    except ProbeError as error:
+        return str(error)
+
+
+def _once_each(symbols: Iterable[Symbol]) -> list[Symbol]:
+    """One symbol for each address, the one with fewest underscores in front."""
+    best: dict[int, tuple[int, Symbol]] = {}
+    for symbol in symbols:
+        underscores = len(symbol.name) - len(symbol.name.lstrip("_"))
+        if symbol.address not in best or underscores < best[symbol.address][0]:
+            best[symbol.address] = underscores, symbol
+    return [symbol for _, symbol in best.values()]
+
+
+def _label(table: SymbolTable, symbol: Symbol) -> str:
+    """The name, numbered when there are several of it."""
+    same = dict.fromkeys(other.address for other in table.all(symbol.name))
+    if len(same) == 1:
+        return symbol.name
+    return f"{symbol.name}@{list(same).index(symbol.address) + 1}"
