@@ -1,10 +1,27 @@
 """Telling the user what takes time, apart from the output."""
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 
-__all__ = ("say",)
+from rich.console import Console
+from rich.progress import Progress
+
+__all__ = ("bar", "say")
 
 
 def say(line: str) -> None:
     """Print a line of progress to stderr."""
     print(f"stepvisor: {line}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while the block lasts, if that is a terminal.
+
+    Yields a function that takes how many are done, and of how many.
+    """
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -1,14 +1,18 @@
 """``stepvisor trace``: boot a guest, probe it, print a line per hit."""
 
 import argparse
+import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
+from stepvisor.cli.asked import Asked, add_program_arguments, read_asked, say_armed
 from stepvisor.cli.command import GuestCommand
+from stepvisor.cli.progress import bar
+from stepvisor.probe.many import is_pattern
 from stepvisor.probe.plan import Method
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.hit import Batch
@@ -23,6 +27,9 @@ _EPILOG = """\
 examples:
   stepvisor trace -e vfs_read --run 'dd if=/dev/zero of=/dev/null bs=1 count=20000'
   stepvisor trace -e do_sys_openat2 -e vfs_read --duration 5 --json
+  stepvisor trace -e do_sys_openat2 --capture 'str(x1)' --run 'cat /proc/version'
+  stepvisor trace -e vfs_read --where 'x2 > 4096' --hist x2 --duration 10
+  stepvisor trace -e '*' --count-only --run 'ls -l /'
   stepvisor trace -e vfs_read+0x10 --count 10 --kernel Image --initrd rootfs.cpio.gz
 """
 
@@ -44,7 +51,8 @@ def register(commands: Commands) -> None:
         action="append",
         required=True,
         metavar="PROBE",
-        help="symbol, symbol+0x10, or address; may be repeated",
+        help="symbol, symbol+0x10, address, or a pattern such as 'vfs_*' for all functions that"
+        " fit; may be repeated",
     )
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--duration", type=_positive_seconds, metavar="S", help="seconds to trace")
@@ -62,6 +70,7 @@ def register(commands: Commands) -> None:
         " (default: emulation where `stepvisor plan` shows it can be)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    add_program_arguments(parser)
     add_guest_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -69,20 +78,44 @@ def register(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trace as `args` say."""
     view = jsonlines if args.json else text
+    asked = read_asked(args)
     output = _Output(view.format_batch, args.count)
     with start_guest(args) as guest:
         guest.check_probes(*args.probes)
+        guest.check_program(asked.where, asked.capture, asked.count, asked.hist)
         if args.command is not None:
             guest.wait_ready()
-        policy = "drop" if args.drop else "block"
-        with guest.trace(*args.probes, policy=policy, plan=args.plan) as trace:
-            if not args.json:
+        with _armed(guest, args, asked) as trace:
+            if asked.record and not args.json:
                 sys.stdout.write(text.HEADER)
             interrupted = _stream(guest, trace, args, output)
         for batch in () if interrupted else trace.batches():
             output.write(batch)
+        sys.stdout.write(view.format_tallies(trace.counts(), trace.histograms()))
         sys.stdout.write(view.format_summary(trace.summary()))
     return 130 if interrupted else 0
+
+
+@contextlib.contextmanager
+def _armed(guest: Guest, args: argparse.Namespace, asked: Asked) -> Iterator[Trace]:
+    many = any(is_pattern(probe) for probe in args.probes)
+    with contextlib.ExitStack() as stack:
+        with bar("arming") as progress:
+            trace = guest.trace(
+                *args.probes,
+                policy="drop" if args.drop else "block",
+                plan=args.plan,
+                where=asked.where,
+                capture=asked.capture,
+                count=asked.count,
+                hist=asked.hist,
+                record=asked.record,
+                progress=progress if many else None,
+            )
+            stack.enter_context(trace)
+        if many:
+            say_armed(trace)
+        yield trace
 
 
 def _stream(guest: Guest, trace: Trace, args: argparse.Namespace, output: "_Output") -> bool:

@@ -49,7 +49,7 @@ class RingReader:
         """`data` are the ring's bytes, `index` its ``wire.RING_INDEX`` as an array of length 1."""
         self._vcpu = vcpu
         self._data = data
-        self._bytes = memoryview(data)
+        self._bytes = data.data
         self._size = len(data)
         self._head = index["head"]
         self._tail = index["tail"]

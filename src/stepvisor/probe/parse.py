@@ -26,7 +26,7 @@ from stepvisor.probe.expression import (
 )
 from stepvisor.probe.vocabulary import TYPES, WORDS, cast, load, word
 
-__all__ = ("DEFAULT_STRING", "SymbolFinder", "parse", "parse_capture")
+__all__ = ("DEFAULT_STRING", "SymbolFinder", "parse", "parse_capture", "split_list")
 
 SymbolFinder = Callable[[str], int | None]
 """The running kernel's address of a symbol, None when there is no such symbol."""
@@ -73,6 +73,18 @@ def parse_capture(text: str, symbol: SymbolFinder | None = None) -> Node | Text:
     :raise ExpressionError: When it has no meaning.
     """
     return _Parser(text, symbol).capture()
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """The expressions of a list with commas between them."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return tuple(part.strip() for part in parts)
 
 
 class _Parser:

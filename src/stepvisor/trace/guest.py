@@ -397,6 +397,22 @@ class Guest:
             elif not text.strip().lower().startswith("0x"):
                 resolve(self.symbols, text)
 
+    def check_program(
+        self,
+        where: str | None = None,
+        capture: Sequence[str] = (),
+        count: Sequence[str] = (),
+        hist: Sequence[str] = (),
+    ) -> None:
+        """Raise what :meth:`trace` would for these expressions; before user space runs, too."""
+        read_program(
+            where=where,
+            capture=capture,
+            count=count,
+            histograms=hist,
+            symbol=lambda name: _address(self.symbols, name),
+        )
+
     def counters(self) -> tuple[VcpuCounters, ...]:
         """What each vCPU has done."""
         return self.monitor.counters()

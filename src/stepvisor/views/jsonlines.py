@@ -4,7 +4,9 @@ Addresses and registers are hexadecimal strings: many readers of JSON cannot hol
 """
 
 import json
+from collections.abc import Mapping
 
+from stepvisor.trace.histogram import Histogram
 from stepvisor.trace.hit import Batch, Value
 from stepvisor.trace.trace import Summary
 
@@ -55,6 +57,25 @@ def _format_captures(batch: Batch) -> str:
 
 def _plain(value: Value) -> str | None:
     return hex(value) if isinstance(value, int) else value
+
+
+def format_tallies(
+    counts: Mapping[str, Mapping[str, int]], histograms: Mapping[str, Mapping[str, Histogram]]
+) -> str:
+    """One object with the keys ``counts`` and ``histograms``, nothing when both are empty."""
+    if not counts and not histograms:
+        return ""
+    charts = {
+        expression: {
+            probe: [
+                {"low": hex(bucket.low), "high": hex(bucket.high), "count": bucket.count}
+                for bucket in chart
+            ]
+            for probe, chart in by_probe.items()
+        }
+        for expression, by_probe in histograms.items()
+    }
+    return json.dumps({"counts": counts, "histograms": charts}) + "\n"
 
 
 def format_summary(summary: Summary) -> str:

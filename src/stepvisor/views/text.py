@@ -1,5 +1,8 @@
 """A trace as lines for people."""
 
+from collections.abc import Mapping
+
+from stepvisor.trace.histogram import Histogram
 from stepvisor.trace.hit import Batch
 from stepvisor.trace.trace import Summary
 
@@ -21,6 +24,22 @@ def format_batch(batch: Batch) -> str:
         batch.time.tolist(), batch.vcpu.tolist(), batch.symbol, batch.x.tolist(), strict=True
     )
     return "".join([_LINE % (time, vcpu, symbol, *x) for time, vcpu, symbol, x in rows])
+
+
+def format_tallies(
+    counts: Mapping[str, Mapping[str, int]], histograms: Mapping[str, Mapping[str, Histogram]]
+) -> str:
+    """Conditions with their counts, values with their histograms."""
+    lines = [
+        f"{probe} where {condition}: {_count(number, 'hit')}"
+        for condition, numbers in counts.items()
+        for probe, number in numbers.items()
+    ]
+    for expression, charts in histograms.items():
+        for probe, chart in charts.items():
+            lines.append(f"{expression} at {probe}:")
+            lines.append(str(chart) if chart.total else "no hits")
+    return "".join([f"{line}\n" for line in lines])
 
 
 def format_summary(summary: Summary) -> str:
