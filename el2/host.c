@@ -18,17 +18,17 @@
 /* Heartbeat last seen, and when; written by whichever vCPU ticks. */
 static u64 last_beat;
 static u64 last_beat_ticks;
-static bool unprobed;
+bool monitor_is_unprobed;
 
 bool monitor_unprobed(void)
 {
-	return __atomic_load_n(&unprobed, __ATOMIC_RELAXED);
+	return __atomic_load_n(&monitor_is_unprobed, __ATOMIC_RELAXED);
 }
 
 void monitor_set_unprobed(bool value)
 {
 	last_beat_ticks = read_sysreg(cntpct_el0);
-	__atomic_store_n(&unprobed, value, __ATOMIC_RELAXED);
+	__atomic_store_n(&monitor_is_unprobed, value, __ATOMIC_RELAXED);
 	monitor_set_state(value ? SV_STATE_HOST_LOST : SV_STATE_RUNNING);
 }
 
@@ -106,10 +106,11 @@ void host_wait_end(struct vcpu *v)
 
 void host_pause(struct vcpu *v)
 {
-	u64 start = read_sysreg(cntpct_el0);
+	u64 start;
 
 	if (!monitor_flag(SV_FLAG_PAUSED))
 		return;
+	start = read_sysreg(cntpct_el0);
 	while (monitor_flag(SV_FLAG_PAUSED) && host_wait(v, start))
 		;
 	host_wait_end(v);

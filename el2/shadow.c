@@ -184,6 +184,20 @@ static bool already_probed(const struct shadow *shadow, u64 address)
 	return false;
 }
 
+static enum fast fast_way(const struct sv_probe_descriptor *probe)
+{
+	bool move = probe->operation == SV_OPERATION_ORR && probe->operand == SV_OPERAND_WIDE &&
+		    probe->n == ZERO_REGISTER && !probe->shift && !probe->shift_type;
+
+	if (probe->plan != SV_PLAN_EMULATE || probe->action != SV_ACTION_RECORD)
+		return FAST_NEVER;
+	if (probe->operation == SV_OPERATION_NOP)
+		return FAST_NOP;
+	if (move && probe->d != ZERO_REGISTER && probe->m != ZERO_REGISTER)
+		return FAST_MOVE;
+	return FAST_NONE;
+}
+
 static void fill_slot(struct slot *slot, const struct sv_probe_descriptor *probe)
 {
 	slot->va = probe->va;
@@ -202,6 +216,7 @@ static void fill_slot(struct slot *slot, const struct sv_probe_descriptor *probe
 	slot->immediate = probe->immediate;
 	slot->shift_type = probe->shift_type;
 	slot->program = probe->program;
+	slot->fast = fast_way(probe);
 }
 
 static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *probe)

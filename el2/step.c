@@ -39,6 +39,8 @@ static void set_going(struct vcpu *v)
 
 	step->pc = v->frame.pc;
 	step->going = true;
+	step->late = false;
+	v->code_page = NO_CODE_PAGE; /* The guest may have run freely, or changed its mappings. */
 	guest_debug_begin_instruction(v);
 	/* While the guest steps itself, a sequence is not its next instruction. */
 	step->region = is_load_exclusive(step->word) && !step->guest_ss &&
@@ -182,6 +184,17 @@ static void learn_signature(const struct vcpu *v)
 		pointer_auth_learn(v->step.unsigned_pointer, v->step.modifier, v->frame.x[30]);
 }
 
+/* The short way (hot.c) leaves this to whoever needs it; a taken branch to register is then not checked. */
+static void work_out_late(struct step *step)
+{
+	if (!step->late)
+		return;
+	step->late = false;
+	step->plan = branch_plan(step->word);
+	if (step->plan == SV_PLAN_STEP_BRANCH_REGISTER)
+		step->plan = SV_PLAN_STEP_OTHER;
+}
+
 void step_instruction_done(struct vcpu *v, u32 outcome)
 {
 	struct step *step = &v->step;
@@ -192,6 +205,7 @@ void step_instruction_done(struct vcpu *v, u32 outcome)
 	if (step->mode == STEP_NONE)
 		return;
 	step->going = false;
+	work_out_late(step);
 	arrival = arrival_of(v);
 	if (step->displaced)
 		arrival_count(v, arrival);

@@ -15,24 +15,10 @@
 
 #define MODE_EL0 0UL
 
-enum tracer_state { TRACER_OFF = 0, TRACER_STEPPING, TRACER_AWAY };
-
-struct tracer {
-	u32 state; /* enum tracer_state */
-	struct tracer_config config;
-	u64 until_sp;
-	u64 stepped;
-	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
-	u64 away_sp;
-	u64 away_vcpu; /* which vCPU it left */
-	bool quiet;    /* steps without records until that context is back */
-	u64 since;     /* instructions since the last interrupt was delivered */
-};
-
 static struct tracer tracers[SV_MAX_VCPUS];
 static struct tracer_config config;
 static bool started_once;
-static u32 away_count;
+u32 tracer_away_count;
 
 void tracer_configure(const struct tracer_config *wanted)
 {
@@ -139,7 +125,7 @@ static bool go_away(struct vcpu *v, u64 pc)
 	tracer->away_pc = pc;
 	tracer->away_sp = read_sysreg(sp_el1);
 	tracer->away_vcpu = v->index;
-	__atomic_fetch_add(&away_count, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&tracer_away_count, 1, __ATOMIC_RELAXED);
 	v->tracer = NULL;
 	step_trace_end(v);
 	__atomic_store_n(&tracer->state, TRACER_AWAY, __ATOMIC_RELEASE);
@@ -161,7 +147,7 @@ static bool is_back(const struct vcpu *v, const struct tracer *tracer)
 
 static void come_back(struct vcpu *v, struct tracer *tracer)
 {
-	__atomic_fetch_sub(&away_count, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
 	remove_return(tracer);
 	tracer->since = 0;
 	v->tracer = tracer;
@@ -177,7 +163,7 @@ void tracer_cancel_away(u64 vcpus)
 		if (!(vcpus & 1UL << tracer->away_vcpu) ||
 		    !change_state(tracer, TRACER_AWAY, TRACER_STEPPING))
 			continue;
-		__atomic_fetch_sub(&away_count, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
 		remove_return(tracer);
 		__atomic_store_n(&tracer->state, TRACER_OFF, __ATOMIC_RELEASE);
 	}
@@ -185,7 +171,7 @@ void tracer_cancel_away(u64 vcpus)
 
 static bool resume_here(struct vcpu *v)
 {
-	if (!__atomic_load_n(&away_count, __ATOMIC_RELAXED) || v->tracer)
+	if (!__atomic_load_n(&tracer_away_count, __ATOMIC_RELAXED) || v->tracer)
 		return false;
 	for (u32 i = 0; i < SV_MAX_VCPUS; i++) {
 		struct tracer *tracer = &tracers[i];

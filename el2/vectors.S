@@ -24,7 +24,7 @@
  * From the guest. SP_EL2 points to struct frame. Saves the general registers, PC and PSTATE, calls
  * `handler(struct vcpu *)` on the stack below the frame, and goes back to the guest.
  */
-	.macro	from_guest label, handler
+	.macro	from_guest label, handler, continue=enter_guest
 	vector	\label
 	stp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
 	stp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
@@ -48,7 +48,7 @@
 	mov	x0, sp
 	mov	x29, xzr
 	bl	\handler
-	b	enter_guest
+	b	\continue
 	end_vector \label
 	.endm
 
@@ -76,8 +76,8 @@
 	end_vector \label
 	.endm
 
-	.text
-	.balign	2048
+	.section .text.hot.vectors, "ax"
+	.balign	4096
 	.global	vectors
 vectors:
 	from_el2 el2_sp0_sync, 0x000
@@ -88,16 +88,65 @@ vectors:
 	from_el2 el2_spx_irq, 0x280
 	from_el2 el2_spx_fiq, 0x300
 	from_el2 el2_spx_serror, 0x380
-	from_guest guest_sync, trap_sync
+	from_guest guest_sync, hot_sync, hot_return
 	from_guest guest_irq, trap_irq
 	from_guest guest_fiq, trap_fiq
 	from_guest guest_serror, trap_serror
-	from_guest guest32_sync, trap_sync
+	from_guest guest32_sync, hot_sync, hot_return
 	from_guest guest32_irq, trap_irq
 	from_guest guest32_fiq, trap_fiq
 	from_guest guest32_serror, trap_serror
 	.balign	0x80
 
+/* In: x0 HOT_*, how far the short way got. Goes on the general way, or to the guest. */
+hot_return:
+	cbz	x0, 1f
+	cmp	x0, #HOT_PSTATE
+	b.eq	enter_guest_pstate
+	b.hi	enter_guest
+	ldr	x1, [sp, #FRAME_PC]
+	msr	elr_el2, x1
+	b	restore_guest
+1:	mov	x0, sp
+	bl	trap_sync
+	b	enter_guest
+enter_guest_pstate:
+	ldr	x2, [sp, #(FRAME_PC + 8)]
+	msr	spsr_el2, x2
+	b	restore_guest
+
+/*
+ * Goes to the guest whose struct frame (at the start of struct vcpu) sp points to.
+ * Never returns; the guest's next exception finds sp as it is here.
+ */
+	.global	enter_guest
+enter_guest:
+	ldp	x1, x2, [sp, #FRAME_PC]
+	msr	elr_el2, x1
+	msr	spsr_el2, x2
+restore_guest:
+	ldp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
+	ldp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
+	ldp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
+	ldp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
+	ldp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
+	ldp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
+	ldp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
+	ldp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
+	ldp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
+	ldp	x18, x19, [sp, #(FRAME_X + 16 * 9)]
+	ldp	x20, x21, [sp, #(FRAME_X + 16 * 10)]
+	ldp	x22, x23, [sp, #(FRAME_X + 16 * 11)]
+	ldp	x24, x25, [sp, #(FRAME_X + 16 * 12)]
+	ldp	x26, x27, [sp, #(FRAME_X + 16 * 13)]
+	ldp	x28, x29, [sp, #(FRAME_X + 16 * 14)]
+	ldr	x30, [sp, #(FRAME_X + 16 * 15)]
+	eret
+	/* Nothing may be fetched speculatively past the exception return. */
+	dsb	nsh
+	isb
+
+	.text
 /*
  * EL2 stepped one of its own instructions. In: sp struct frame with x0 and x1 saved. Calls
  * own_step(struct frame *), which may change PC and PSTATE there, and goes on.
@@ -181,36 +230,6 @@ panic_entry:
 	stp	x1, x2, [sp, #FRAME_PC]
 	mov	x1, sp
 	bl	panic_exception
-
-/*
- * Goes to the guest whose struct frame (at the start of struct vcpu) sp points to.
- * Never returns; the guest's next exception finds sp as it is here.
- */
-	.global	enter_guest
-enter_guest:
-	ldp	x1, x2, [sp, #FRAME_PC]
-	msr	elr_el2, x1
-	msr	spsr_el2, x2
-	ldp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
-	ldp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
-	ldp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
-	ldp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
-	ldp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
-	ldp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
-	ldp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
-	ldp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
-	ldp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
-	ldp	x18, x19, [sp, #(FRAME_X + 16 * 9)]
-	ldp	x20, x21, [sp, #(FRAME_X + 16 * 10)]
-	ldp	x22, x23, [sp, #(FRAME_X + 16 * 11)]
-	ldp	x24, x25, [sp, #(FRAME_X + 16 * 12)]
-	ldp	x26, x27, [sp, #(FRAME_X + 16 * 13)]
-	ldp	x28, x29, [sp, #(FRAME_X + 16 * 14)]
-	ldr	x30, [sp, #(FRAME_X + 16 * 15)]
-	eret
-	/* Nothing may be fetched speculatively past the exception return. */
-	dsb	nsh
-	isb
 
 /* In: x0 struct vcpu. Starts its guest for the first time. Never returns. */
 	.global	vcpu_start

@@ -42,6 +42,7 @@ static inline bool guest_ram_holds(u64 address, u64 size)
  * The host is gone: every vCPU goes to the open view at its next exit, hits are not recorded.
  * Set by the vCPU that finds the heartbeat missing, cleared by the RESUME command.
  */
+extern bool monitor_is_unprobed;
 bool monitor_unprobed(void);
 void monitor_set_unprobed(bool unprobed);
 

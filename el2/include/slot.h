@@ -7,6 +7,14 @@
 #include "monitor.h"
 #include "types.h"
 
+/* Which short way a hit may take. */
+enum fast {
+	FAST_NEVER = 0, /* none: it is stepped, or does more than record */
+	FAST_NONE,	/* through emulate() */
+	FAST_NOP,
+	FAST_MOVE, /* d = m, 64 bits, neither the zero register nor SP */
+};
+
 struct slot {
 	u64 va;	       /* where the guest executes it */
 	ipa_t address; /* where it lies */
@@ -24,7 +32,8 @@ struct slot {
 	u64 immediate;
 	u32 shift_type;
 	u32 program;
-	u64 reserved;
+	u32 fast; /* enum fast */
+	u32 reserved;
 };
 
 _Static_assert(sizeof(struct slot) == 64, "a slot is one cache line");

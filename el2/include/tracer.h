@@ -28,6 +28,23 @@ struct tracer_config {
 	u64 task_name[2];
 };
 
+enum tracer_state { TRACER_OFF = 0, TRACER_STEPPING, TRACER_AWAY };
+
+struct tracer {
+	u32 state; /* enum tracer_state */
+	struct tracer_config config;
+	u64 until_sp;
+	u64 stepped;
+	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
+	u64 away_sp;
+	u64 away_vcpu; /* which vCPU it left */
+	bool quiet;    /* steps without records until that context is back */
+	u64 since;     /* instructions since the last interrupt was delivered */
+};
+
+/* Tracers that wait for their context to come back. */
+extern u32 tracer_away_count;
+
 void tracer_configure(const struct tracer_config *config);
 
 /* Starts or stops stepping this vCPU; both may be repeated. */

@@ -32,6 +32,7 @@ enum step_mode {
 };
 
 #define REGION_EXITS 6
+#define NO_CODE_PAGE 1UL
 
 /* A software step in progress, from arming to the exception that ends it. */
 struct step {
@@ -45,6 +46,7 @@ struct step {
 	u64 guest_osdlr;	  /* what it believes OSDLR_EL1 holds */
 	bool guest_os_lock;	  /* what the guest believes OSLSR_EL1.OSLK holds */
 	bool going;		  /* the instruction is about to run; clear once it is done */
+	bool late;		  /* plan and base of `word` are not worked out yet */
 	bool displaced;		  /* it is the one under a probe */
 	bool guest_ss;		  /* what the guest's PSTATE.SS would be */
 	bool guest_debug_enabled; /* the guest's debug exceptions were, before the instruction */
@@ -97,6 +99,9 @@ struct vcpu {
 	u8 *ring_data;
 	u64 sequence;
 	u64 unreported_loss;
+	u64 ring_limit; /* head may grow to here without a look at the tail */
+	u64 code_page;	/* kernel page whose content `code` is, for a tracer */
+	const u32 *code;
 	struct step step;
 	struct tracer *tracer; /* steps this vCPU, NULL if none does */
 	u32 wanted_stepping;   /* SV_ANSWER_STEPPING_*, set by a command for this vCPU to take up */
