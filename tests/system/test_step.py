@@ -276,7 +276,9 @@ def test_a_function_that_blocks_shows_its_own_task_only(guest: stepvisor.Guest) 
 def test_a_function_stepped_over(guest: stepvisor.Guest) -> None:
     """rw_verify_area is called, and none of its instructions is seen."""
     steps = step_all(guest, READ_ONE, "vfs_read", task="dd", over=["rw_verify_area"])
-    skipped = [s for s in steps if s.outcome is Outcome.RESUMED and s.pc != s.address]
+    back = [s for s in steps if s.outcome is Outcome.RESUMED and s.pc != s.address]
+    # An interrupt on the way may have led to another task and back.
+    skipped = [step for step in back if step.symbol != "cpu_switch_to"]
 
     assert [step.symbol for step in skipped] == ["rw_verify_area"]
     assert "rw_verify_area" not in {step.symbol for step in steps if step.text}
