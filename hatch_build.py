@@ -1,6 +1,6 @@
-"""Puts the monitor into the wheel.
+"""Puts the monitor, and the guest of its conformance suite, into the wheel.
 
-An editable install has none: there `make el2` builds `build/el2/monitor.bin`.
+An editable install has none: there `make el2` builds them into `build/el2`.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ _ZIGLANG = "ziglang==0.16.0"
 
 
 class MonitorBuildHook(BuildHookInterface[BuilderConfig]):
-    """Compiles `el2/` and includes the result as package data."""
+    """Compiles `el2/` and the guest, and includes the results as package data."""
 
     PLUGIN_NAME = "custom"
 
@@ -35,13 +35,19 @@ class MonitorBuildHook(BuildHookInterface[BuilderConfig]):
         """Called by hatchling before it collects files."""
         if version == "editable":
             return
-        builder = _load_builder(Path(self.root))
         self._output = tempfile.TemporaryDirectory(prefix="stepvisor-el2-")
+        for image in self._build(Path(self._output.name)):
+            build_data["force_include"][str(image)] = f"stepvisor/_monitor/{image.name}"
+
+    def _build(self, output: Path) -> tuple[Path, Path]:
+        builder, guests = _load_builder(Path(self.root)), _load_guest_builder(Path(self.root))
         try:
-            image = builder.build(Path(self._output.name), builder.find_toolchain())
-        except builder.BuildError as error:
+            tools = builder.find_toolchain()
+            monitor = builder.build(output, tools)
+            guest = guests.build_guests(output / "guests", tools, ["conformance"])["conformance"]
+        except (builder.BuildError, guests.BuildError) as error:
             sys.exit(f"stepvisor: {error}")
-        build_data["force_include"][str(image)] = "stepvisor/_monitor/monitor.bin"
+        return monitor, guest.with_suffix(".bin")
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Called by hatchling when the wheel is written."""
@@ -51,8 +57,16 @@ class MonitorBuildHook(BuildHookInterface[BuilderConfig]):
 
 
 def _load_builder(root: Path) -> ModuleType:
-    """`el2/build.py`, which is no module of any package."""
-    spec = importlib.util.spec_from_file_location("stepvisor_el2_build", root / "el2" / "build.py")
+    return _load("stepvisor_el2_build", root / "el2" / "build.py")
+
+
+def _load_guest_builder(root: Path) -> ModuleType:
+    return _load("stepvisor_build_guests", root / "tests" / "guests" / "build_guests.py")
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    """A Python file that is no module of any package."""
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

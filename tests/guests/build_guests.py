@@ -1,9 +1,9 @@
 """Build the bare-metal payloads that the system tests boot: `NAME.elf` and `NAME.bin` for each.
 
-Usage: python tests/guests/build_guests.py --output DIRECTORY
+Usage: python tests/guests/build_guests.py --output DIRECTORY [--only NAME]
 
-A payload is `NAME.c`, and `NAME_*.S` where it needs assembly, or all of a directory `NAME`; the runtime
-is linked to each.
+A payload is `NAME.c`, and `NAME_*.S` where it needs assembly, or all of a directory `NAME`; the
+runtime is linked to each.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def build_guests(
     sources = [*runtime, *(path for paths in payloads.values() for path in paths)]
 
     def compile_one(source: Path) -> Path:
-        target = objects / f"{source.name}.o"
+        target = objects / f"{source.parent.name}-{source.name}.o"
         include = f"-I{_SOURCE / 'runtime'}"
         _run([*tools.compiler, *_COMPILE, include, "-c", str(source), "-o", str(target)])
         return target
@@ -100,8 +100,10 @@ def main() -> int:
     """Build; returns the exit code."""
     parser = argparse.ArgumentParser(description="build the bare-metal payloads of the tests")
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--only", action="append", metavar="NAME", help="default: all of them")
+    arguments = parser.parse_args()
     try:
-        built = build_guests(parser.parse_args().output.resolve(), find_toolchain())
+        built = build_guests(arguments.output.resolve(), find_toolchain(), arguments.only)
     except BuildError as error:
         sys.stderr.write(f"{error}\n")
         return 1

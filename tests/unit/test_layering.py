@@ -13,7 +13,7 @@ LAYERS = (
     {"views"},
     {"analysis"},
     {"api", "session"},
-    {"trace"},
+    {"trace", "conformance"},
     {"probe"},
     {"symbols", "monitor"},
     {"machine", "guest"},

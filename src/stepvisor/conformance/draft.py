@@ -1,4 +1,4 @@
-"""One case while it is made up: instructions, the state they start from, and everything else of a CASE."""
+"""One case while it is made up: instructions and the state they start from."""
 
 from collections.abc import Sequence
 from random import Random
@@ -137,10 +137,14 @@ class Draft:
     def draw(self, instructions: Sequence[Instruction], count: int = 1) -> None:
         """Random ones of those that this CPU has."""
         for _ in range(count):
+            self.add(self.draw_one(instructions))
+
+    def draw_one(self, instructions: Sequence[Instruction]) -> int:
+        """A random one of those that this CPU has, not added."""
+        instruction = self.random.choice(instructions)
+        while instruction.needs not in self.features:
             instruction = self.random.choice(instructions)
-            while instruction.needs not in self.features:
-                instruction = self.random.choice(instructions)
-            self.add(instruction.draw(self.random, self.registers))
+        return instruction.draw(self.random, self.registers)
 
     def load(self, register: int, value: int) -> None:
         """Instructions that put a number into a register, where its initial value may not last."""
@@ -152,7 +156,7 @@ class Draft:
         """A general register that may be written, and is none of these."""
         return self.random.choice([r for r in self.registers.written if r < 31 and r not in others])
 
-    def store(self, record: NDArray[np.void]) -> None:
+    def store(self, record: NDArray[np.void] | np.void) -> None:
         """Into a CASE, one element, that is zero."""
         words = [*self.words, EXIT]
         assert len(words) <= MAX_WORDS, "the case is too long"
@@ -166,7 +170,7 @@ class Draft:
         record["words"][: len(words)] = words
         self._store_state(record["start"])
 
-    def _store_state(self, state: NDArray[np.void]) -> None:
+    def _store_state(self, state: NDArray[np.void] | np.void) -> None:
         assert STATE.names is not None
         state["x"] = self.x
         state["q"] = self.q

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
-from stepvisor.conformance.disassemble import disassemble
+from stepvisor.arch.disassemble import disassemble
 
 __all__ = ("Failure",)
 
@@ -21,6 +22,8 @@ class Failure:
     words: Sequence[int] = ()
     address: int = 0
     """Where the instructions were."""
+    fatal: bool = False
+    """The guest is of no use any more."""
 
     @property
     def replay(self) -> str:
@@ -31,10 +34,8 @@ class Failure:
     def lines(self) -> list[str]:
         """For a reader: class, difference, instructions with encoding, and how to repeat it."""
         code = [
-            f"    {self.address + 4 * i:#x}: {word:08x}  {text}"
-            for i, (word, text) in enumerate(
-                zip(self.words, disassemble(self.words, self.address), strict=True)
-            )
+            f"    {address:#x}: {word:08x}  {disassemble(word, address)}"
+            for address, word in zip(count(self.address, 4), self.words, strict=False)
         ]
         seed = "" if self.seed is None else f", seed {self.seed}"
         return [

@@ -30,7 +30,7 @@ _ROOM = _RESULTS - _CASES
 _CPU_REGISTERS = 11
 _POLL_SECONDS = 0.0005
 _PATIENCE = 20.0
-"""Seconds without progress after which a case counts as stuck: ten thousand times what one needs."""
+"""Seconds without progress after which a case counts as stuck: far more than one needs."""
 
 
 class StuckError(GuestError):
@@ -53,7 +53,7 @@ class Outcome:
 def find_image(package: Path = _PACKAGE) -> bytes:
     """The guest's image: package data, or what `make el2` built. Raises SetupError."""
     packaged = package / "_monitor" / "conformance.bin"
-    built = package.parent.parent / "build" / "el2" / "conformance.bin"
+    built = package.parent.parent / "build" / "el2" / "guests" / "conformance.bin"
     for candidate in (packaged, built):
         if candidate.is_file():
             return candidate.read_bytes()

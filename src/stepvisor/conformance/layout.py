@@ -1,7 +1,7 @@
 """What the suite and its guest agree on; tests/guests/conformance/conformance.h is the other side.
 
-The guest's image carries the sizes of these structures and the addresses of what is shared, so a mismatch is
-refused at the start.
+The guest's image carries the sizes of these structures and the addresses of what is shared, so a
+mismatch is refused at the start.
 """
 
 from dataclasses import dataclass

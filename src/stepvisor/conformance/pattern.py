@@ -1,7 +1,8 @@
 """Encodings, declared as text: which bits are fixed, what the others are, and how to choose them.
 
-An encoding is 32 characters, most significant bit first: ``0`` and ``1`` are fixed, each letter is a field. A letter
-may appear in several places; its bits are then taken from the top. What a letter stands for:
+An encoding is 32 characters, most significant bit first: ``0`` and ``1`` are fixed, each letter is
+a field. A letter may appear in several places; its bits are then taken from the top. What a letter
+stands for:
 
 ====  ==========================================================================
 d e   a general register that is written

@@ -1,6 +1,7 @@
 """System registers that a guest may read, and write, with results that depend on nothing else.
 
-Left out: counters, what the guest of the suite runs on (TPIDR_EL1, VBAR_EL1, translation), and keys.
+Left out: counters, what the guest of the suite runs on (TPIDR_EL1, VBAR_EL1, translation), and
+keys.
 """
 
 from dataclasses import dataclass

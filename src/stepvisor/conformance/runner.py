@@ -1,6 +1,6 @@
 """Run classes on one machine and judge what comes back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -80,8 +80,11 @@ class Runner:
         try:
             outcomes = self._guest.run_cases(cases)
         except StuckError as error:
-            what = "did not come to its end"
-            result.failures.append(self._failure(case_class, cases, seeds, error.index, what))
+            result.failures.append(
+                self._failure(
+                    case_class, cases, seeds, error.index, "did not come to its end", fatal=True
+                )
+            )
             return
         steps = self._target.stepped - before
         result.cases += len(cases)
@@ -117,6 +120,8 @@ class Runner:
         seeds: Sequence[int],
         index: int,
         what: str,
+        *,
+        fatal: bool = False,
     ) -> Failure:
         case = cases[index]
         return Failure(
@@ -126,13 +131,14 @@ class Runner:
             seed=seeds[index],
             words=case["words"][: int(case["count"])].tolist(),
             address=self._guest.descriptor.code + int(case["offset"]),
+            fatal=fatal,
         )
 
 
 def _deal(
     ways: Sequence[Interrupts], seeds: Sequence[int]
 ) -> Iterator[tuple[Interrupts, Sequence[int]]]:
-    """Which seeds run which way: by the seed itself, so that one alone runs as it did among many."""
+    """Which seeds run which way: by the seed itself, so one alone runs as it did among many."""
     for number, way in enumerate(ways):
         chosen = [seed for seed in seeds if seed % len(ways) == number]
         if chosen:

@@ -1,4 +1,4 @@
-"""What takes longer than a case, and more than one CPU: computations, storms of interrupts, contended locks."""
+"""What takes more than a case: computations, storms of interrupts, contended locks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,11 +65,13 @@ _WHO = (("first", _FIRST), ("second", _SECOND), ("both", _FIRST | _SECOND))
 SCENARIOS = (
     Scenario("compute", 1, (40,), _equal, least_steps=10_000),
     *(
-        Scenario(f"timer-storm-{way.name.lower().replace('_', '-')}", 2, (20, 300, mask), _storm, way)
+        Scenario(
+            f"timer-storm-{way.name.lower().replace('_', '-')}", 2, (2, 100, mask), _storm, way
+        )
         for way, mask in ((Interrupts.STEP, 0xFFF), (Interrupts.STEP_ASIDE, 0xFFF))
     ),
     *(
-        Scenario(f"sgi-storm-{way.name.lower().replace('_', '-')}", 3, (300,), _all_taken, way)
+        Scenario(f"sgi-storm-{way.name.lower().replace('_', '-')}", 3, (200,), _all_taken, way)
         for way in Interrupts
     ),
     *(

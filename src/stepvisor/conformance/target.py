@@ -1,22 +1,22 @@
 """What a hypervisor must offer to be tested, and our own as the first that does.
 
-Another one is put under the suite by implementing :class:`Target`: load the guest, read and write its memory,
-and step whatever vCPU passes a place until it passes another one.
+Another one is put under the suite by implementing :class:`Target`: load the guest, read and write
+its memory, and step whatever vCPU passes a place until it passes another one.
 """
 
 import enum
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from stepvisor.machine.config import MIB, MachineConfig
 from stepvisor.machine.machine import Machine
+from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.interface import Action, Event, ProbeRequest, StepOption
 from stepvisor.monitor.link import BootParameters
-from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.probe.plan import step_plan
-from pathlib import Path
 
 __all__ = ("El2Target", "Interrupts", "Target")
 

@@ -49,6 +49,17 @@ static bool has_pauth(void)
 	return (read_reg(id_aa64isar1_el1) & 0xff000ff0UL) != 0;
 }
 
+/* Vectors as long as the CPU has them. */
+static void enable_sve(void)
+{
+	if (!(read_reg(id_aa64pfr0_el1) >> 32 & 15))
+		return;
+	write_reg(cpacr_el1, read_reg(cpacr_el1) | 3UL << 16);
+	isb();
+	write_reg(S3_0_C1_C2_0, 0xfUL); /* ZCR_EL1 */
+	isb();
+}
+
 static void set_keys(void)
 {
 	write_reg(S3_0_C2_C1_0, 0x0123456789abcdefUL); /* APIAKeyLo_EL1 */
@@ -69,6 +80,7 @@ void arena_init(void)
 	u64 sctlr = read_reg(sctlr_el1) | SCTLR_EL0;
 
 	map_arena();
+	enable_sve();
 	level2[0] = (u64)level3 | TABLE;
 	level1[ARENA >> 30] = (u64)level2 | TABLE;
 	write_reg(mair_el1, read_reg(mair_el1) | MAIR_TAGGED);

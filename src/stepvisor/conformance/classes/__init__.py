@@ -1,7 +1,7 @@
 """What is run: the list of classes.
 
-A class makes one case from a :class:`~stepvisor.conformance.draft.Draft`, which carries its own source of
-randomness: the same seed makes the same case.
+A class makes one case from a :class:`~stepvisor.conformance.draft.Draft`, which carries its own
+source of randomness: the same seed makes the same case.
 """
 
 from stepvisor.conformance.classes.branches import BRANCHES
@@ -11,12 +11,14 @@ from stepvisor.conformance.classes.exclusives import EXCLUSIVES
 from stepvisor.conformance.classes.faults import FAULTS
 from stepvisor.conformance.classes.interrupts import INTERRUPTS
 from stepvisor.conformance.classes.linear import LINEAR
+from stepvisor.conformance.classes.scalable import SCALABLE
 from stepvisor.conformance.classes.system import SYSTEM
 
 __all__ = ("CLASSES", "CaseClass")
 
 CLASSES: tuple[CaseClass, ...] = (
     *LINEAR,
+    *SCALABLE,
     *BRANCHES,
     *SYSTEM,
     *INTERRUPTS,

@@ -1,4 +1,4 @@
-"""Branches of every form, taken and not, forward and backward, loops, signed pointers, landing pads."""
+"""Branches of every form, taken and not; loops, signed pointers, landing pads."""
 
 from random import Random
 
@@ -42,7 +42,7 @@ def branch_immediate(random: Random, distance: int) -> int:
 
 
 def _places(draft: Draft) -> tuple[int, int]:
-    """Fills the case with exits; an index for a branch, where the case starts, and one for its target."""
+    """Fills the case with exits; where a branch goes, and its target."""
     draft.add(*[EXIT] * _LANDINGS)
     source = draft.random.randrange(_LANDINGS - 2)
     target = draft.random.choice([i for i in range(_LANDINGS) if not source <= i <= source + 1])

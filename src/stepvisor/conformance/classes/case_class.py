@@ -18,8 +18,7 @@ class CaseClass:
     build: Callable[[Draft], None]
     needs: Feature = ALWAYS
     linear: bool = False
-    """Runs from its first instruction to the exception that ends it without a branch: then it is known
-    how many instructions were stepped."""
+    """Nothing branches before the exception at the end, so it is known what must be stepped."""
     share: float = 1.0
     """Of the usual number of cases."""
     interrupts: tuple[Interrupts, ...] = (Interrupts.STEP,)

@@ -74,7 +74,11 @@ def _single_step(draft: Draft) -> None:
     if kind == 0:
         draft.add(branch_immediate(random, 2))
     elif kind == 1:
-        draft.add(0xD400_0001 | random.randrange(4) | random.getrandbits(8) << 5 if random.getrandbits(1) else 0xD420_0000)
+        draft.add(
+            0xD400_0001 | random.randrange(4) | random.getrandbits(8) << 5
+            if random.getrandbits(1)
+            else 0xD420_0000
+        )
     elif kind == 2:
         draft.add(_LDXR | draft.registers.pointers[0] << 5 | draft.free_register())
     elif kind == 3:
@@ -128,7 +132,9 @@ def _os_lock(draft: Draft) -> None:
     if draft.mode == EL1H and random.getrandbits(1):
         lock, shown = random.sample(range(31), 2)
         draft.load(lock, random.getrandbits(1))
-        draft.add(_OSLAR | lock, 0xD503_3FDF, _OSLSR | shown, _OSDLR_READ | draft.free_register(shown))
+        draft.add(
+            _OSLAR | lock, 0xD503_3FDF, _OSLSR | shown, _OSDLR_READ | draft.free_register(shown)
+        )
     draft.breakpoints[0] = (draft.address(draft.random.randrange(8)), _BREAKPOINT[draft.mode])
     draft.draw(integer.REGISTER, 4)
 

@@ -1,7 +1,7 @@
 """Exclusive sequences: LDXR to STXR with whatever may stand between and every way out of them.
 
-A sequence may fail for reasons of its own, so each has a loop around it, and what stands inside leaves the same after
-two rounds as after one.
+A sequence may fail for reasons of its own, so each has a loop around it, and what stands inside
+leaves the same after two rounds as after one.
 """
 
 from stepvisor.conformance.classes.case_class import CaseClass
@@ -34,7 +34,8 @@ class _Sequence:
         self.loaded, self.second, self.status, self.value = random.sample(free, 4)
         self.pair = random.random() < 0.25
         self.size = random.choice((2, 3)) if self.pair else random.randrange(4)
-        # What the sequence itself uses must survive what is put between, and so must the operands of that.
+        # What the sequence itself uses must survive what is put between, and so must the
+        # operands of that.
         kept = {self.status, self.value, self.loaded, self.second}
         rest = [r for r in free if r not in kept]
         self.operands = random.sample(rest, 8)
@@ -44,10 +45,7 @@ class _Sequence:
     def load(self) -> int:
         """LDXR, LDAXR, LDXP or LDAXP."""
         ordered = _ORDERED * self.draft.random.getrandbits(1)
-        if self.pair:
-            word = _LDXP | 0x1F0000 | self.second << 10
-        else:
-            word = _LDXR
+        word = _LDXP | 31 << 16 | self.second << 10 if self.pair else _LDXR
         return word | self.size << 30 | ordered | self.base << 5 | self.loaded
 
     def store(self) -> int:

@@ -91,7 +91,7 @@ def _instruction(draft: Draft) -> None:
 
 
 def _probed_page(draft: Draft) -> None:
-    """Reads of the pages in which stepping starts and stops: they must show what the guest wrote there."""
+    """Reads of the pages in which stepping starts and stops: they show what the guest put there."""
     registers = draft.use_pointers(3)
     for register in registers.pointers:
         place = draft.random.choice((draft.guest.start, draft.guest.stop))

@@ -1,4 +1,4 @@
-"""An interrupt is pending; the code unmasks it, masks it, looks at it. It must come at the same place."""
+"""An interrupt is pending; the code masks it, unmasks it, looks at it."""
 
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft

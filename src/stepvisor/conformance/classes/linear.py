@@ -37,7 +37,7 @@ def _memory(instructions: Sequence[Instruction], count: int = 4) -> Callable[[Dr
 
 
 def _unprivileged(draft: Draft) -> None:
-    """At EL1, through the mapping for EL0; half of them with PAN, which does not count for these."""
+    """At EL1, through the mapping for EL0; half of them with PAN."""
     draft.use_pointers(alias=USER_ALIAS)
     if Feature.PAN in draft.features and draft.random.getrandbits(1):
         draft.pstate |= _PSTATE_PAN

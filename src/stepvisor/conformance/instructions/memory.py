@@ -15,11 +15,15 @@ _SMALL = 64  # of a scaled offset: times 16 bytes
 
 def _general(f: Fields) -> bool:
     """Size and opc of a load or store; no PRFM."""
-    return f["o"] < 2 or f["s"] < 2 or (f["s"] == 2 and f["o"] == 2)
+    return f["o"] < 2 or f["s"] < 2 or (f["s"], f["o"]) == (2, 2)
 
 
 def _general_or_prefetch(f: Fields) -> bool:
     return _general(f) or (f["s"] == 3 and f["o"] == 2)
+
+
+def _pair(f: Fields) -> bool:
+    return f["o"] in {0, 2} or (f["o"] == 1 and f["L"] == 1 and f["w"] > 0)
 
 
 def _vector(f: Fields) -> bool:
@@ -59,7 +63,7 @@ PAIR = (
     Instruction(
         "stp ldp ldpsw stnp ldnp",
         "oo 101 0 0 ww L iiiiiii eeeee bbbbb ddddd",
-        lambda f: f["d"] != f["e"] and (f["o"] in {0, 2} or (f["o"] == 1 and f["L"] and f["w"])),
+        lambda f: f["d"] != f["e"] and _pair(f),
     ),
     Instruction(
         "stp ldp stnp ldnp",

@@ -175,8 +175,9 @@ def _elements(f: Fields) -> bool:
 
 SIMD = (
     Instruction(
-        "shadd uhadd sqadd uqadd srhadd urhadd and bic orr orn eor bsl bit bif shsub uhsub sqsub uqsub"
-        " cmgt cmhi cmge cmhs sshl ushl sqshl uqshl srshl urshl sqrshl uqrshl smax umax smin umin"
+        "shadd uhadd sqadd uqadd srhadd urhadd and bic orr orn eor bsl bit bif shsub uhsub sqsub"
+        " uqsub cmgt cmhi cmge cmhs sshl ushl sqshl uqshl"
+        " srshl urshl sqrshl uqrshl smax umax smin umin"
         " sabd uabd saba uaba add sub cmtst cmeq mla mls mul pmul smaxp umaxp sminp uminp"
         " sqdmulh sqrdmulh addp",
         "0k u 01110 ss 1 rrrrr ooooo 1 qqqqq ppppp",
@@ -189,8 +190,8 @@ SIMD = (
         _float_same,
     ),
     Instruction(
-        "rev64 rev32 rev16 saddlp uaddlp suqadd usqadd cls clz cnt not rbit sadalp uadalp sqabs sqneg"
-        " cmgt cmge cmeq cmle cmlt abs neg xtn xtn2 sqxtun sqxtun2 sqxtn sqxtn2 uqxtn uqxtn2",
+        "rev64 rev32 rev16 saddlp uaddlp suqadd usqadd cls clz cnt not rbit sadalp uadalp sqabs"
+        " sqneg cmgt cmge cmeq cmle cmlt abs neg xtn xtn2 sqxtun sqxtun2 sqxtn sqxtn2 uqxtn uqxtn2",
         "0k u 01110 ss 10000 ooooo 10 qqqqq ppppp",
         _two_misc,
     ),
@@ -244,10 +245,10 @@ SIMD = (
     ),
     Instruction("tbl tbx", "0k 0 01110000 rrrrr 0 ll e 00 qqqqq ppppp"),
     Instruction(
-        "saddl uaddl saddw uaddw ssubl usubl ssubw usubw addhn raddhn sabal uabal subhn rsubhn sabdl"
-        " uabdl smlal umlal smlsl umlsl smull umull"
-        " saddl2 uaddl2 saddw2 uaddw2 ssubl2 usubl2 ssubw2 usubw2 addhn2 raddhn2 sabal2 uabal2 subhn2"
-        " rsubhn2 sabdl2 uabdl2 smlal2 umlal2 smlsl2 umlsl2 smull2 umull2",
+        "saddl uaddl saddw uaddw ssubl usubl ssubw usubw addhn raddhn sabal uabal subhn rsubhn"
+        " sabdl uabdl smlal umlal smlsl umlsl smull umull"
+        " saddl2 uaddl2 saddw2 uaddw2 ssubl2 usubl2 ssubw2 usubw2 addhn2 raddhn2 sabal2 uabal2"
+        " subhn2 rsubhn2 sabdl2 uabdl2 smlal2 umlal2 smlsl2 umlsl2 smull2 umull2",
         "0k u 01110 ss 1 rrrrr oooo 00 qqqqq ppppp",
         lambda f: f["o"] in _DIFFERENT and f["s"] < 3,
     ),
