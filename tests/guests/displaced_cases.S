@@ -632,6 +632,28 @@ probe_\name:
 	probe	guest_step_load
 	ldr	x6, [x0]
 	done
+	.macro	step_user name, text:vararg
+	case	\name
+	mov	x6, #1
+	msr	mdscr_el1, x6
+	adr	x6, 1f
+	mov	x7, #USER_ALIAS
+	add	x6, x6, x7
+	mov	x7, #PSTATE_EL0
+	orr	x7, x7, #PSTATE_SS
+	bic	x7, x7, #0x200
+	msr	elr_el1, x6
+	msr	spsr_el1, x7
+	probe	\name
+	eret
+1:	\text
+	nop
+	svc	#4
+	.endm
+	step_user guest_steps_user, add x6, x1, x3
+	step_user guest_steps_user_svc, svc #3
+	step_user guest_steps_user_branch, b .+8
+	step_user guest_steps_user_fault, ldr x6, [x3]
 	case	guest_breakpoint, PSTATE_DEBUG
 	nop
 	probe	guest_breakpoint

@@ -31,9 +31,9 @@ from stepvisor.machine.machine import Machine
 from stepvisor.machine.qemu import find_qemu
 from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.events import HIT_DTYPE, Notice
-from stepvisor.monitor.interface import ProbeRequest
+from stepvisor.monitor.interface import ProbeRequest, Trap
 from stepvisor.monitor.link import BootParameters
-from stepvisor.probe.plan import step_plan
+from stepvisor.probe.plan import Method, plan_for
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "el2"))
@@ -249,22 +249,40 @@ class BareGuest:
         """Physical address of a symbol; a number is one already."""
         return symbol if isinstance(symbol, int) else self.payload.symbols[symbol]
 
-    def request(self, symbol: str | int, slot: int, va: int | None = None) -> ProbeRequest:
+    def request(
+        self,
+        symbol: str | int,
+        slot: int,
+        method: Method | None = Method.STEP,
+        trap: Trap = Trap.SMC,
+    ) -> ProbeRequest:
         """What to arm for the instruction at `symbol`."""
         address = self.address(symbol)
         word = int.from_bytes(self.monitor.read_physical(address, 4), "little")
+        choice = plan_for(word, method)
         return ProbeRequest(
             slot=slot,
-            va=address if va is None else va,
+            va=address,
             ipa=address,
             word=word,
-            plan=step_plan(word),
+            plan=choice.plan,
             label=str(symbol),
+            trap=trap,
+            emulation=choice.emulation,
         )
 
-    def arm(self, *symbols: str | int, first_slot: int = 1) -> list[ProbeRequest]:
-        """Probe the instructions at `symbols`, with slots from `first_slot`."""
-        requests = [self.request(s, first_slot + i) for i, s in enumerate(symbols)]
+    def arm(
+        self,
+        *symbols: str | int,
+        first_slot: int = 1,
+        method: Method | None = Method.STEP,
+        trap: Trap = Trap.SMC,
+    ) -> list[ProbeRequest]:
+        """Probe the instructions at `symbols`, with slots from `first_slot`.
+
+        With `method` None, what can be emulated is.
+        """
+        requests = [self.request(s, first_slot + i, method, trap) for i, s in enumerate(symbols)]
         self.monitor.arm(requests)
         return requests
 

@@ -4,6 +4,7 @@ import pytest
 from bare import CPUS, BareGuest, run_native
 
 from stepvisor.monitor.events import ProbeChanged
+from stepvisor.monitor.interface import Trap
 
 pytestmark = pytest.mark.system
 
@@ -87,16 +88,24 @@ def test_exclusive_sequence_on_data_in_a_probed_page_succeeds() -> None:
         assert "FAIL: " not in guest.text
 
 
-@pytest.mark.xfail(reason="SMC is undefined at EL0")
-def test_user_code_under_a_kernel_probe() -> None:
+@pytest.mark.parametrize(
+    "trap",
+    [
+        pytest.param(Trap.SMC, marks=pytest.mark.xfail(reason="SMC is undefined at EL0")),
+        Trap.BRK,
+    ],
+)
+def test_user_code_under_a_probe(trap: Trap) -> None:
     with BareGuest("shadow") as guest:
         for name in _CHECKPOINTS:
             guest.ready(name)
             if name == "user":
-                guest.arm("alias_function")
+                guest.arm("alias_function", trap=trap)
             guest.go()
 
         assert guest.finish().failures == []
+        assert len(guest.hits) == 1
+        guest.assert_clean()
 
 
 def test_shadowed_memory_is_the_bare_machines() -> None:

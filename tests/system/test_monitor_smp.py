@@ -126,9 +126,11 @@ def test_a_vcpu_goes_off_and_on_while_probed(cpu: str) -> None:
         guest.assert_clean()
 
 
-@pytest.mark.parametrize("scene", [Scene.OFF_AND_ON, Scene.RACE_ON])
-def test_bare_machine_agrees_with_the_payload(scene: Scene) -> None:
-    assert run_native("vcpus", vcpus=3, variables={"scene": scene, "rounds": 5}).failures == []
+def test_bare_machine_agrees_with_the_payload() -> None:
+    """The other scenes of CPU_ON have no oracle: QEMU lets both of two that race succeed."""
+    variables = {"scene": Scene.OFF_AND_ON, "rounds": 5}
+
+    assert run_native("vcpus", vcpus=2, variables=variables).failures == []
 
 
 def test_two_vcpus_start_the_same_third_one() -> None:
