@@ -1,6 +1,7 @@
 """The program machine and the meaning of expressions, written once more for the tests."""
 
 import ast
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class Outcome:
     strings: list[tuple[int, int]] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
     histogram: list[tuple[int, int]] = field(default_factory=list)
+    hits: int = 0
     executed: int = 0
 
 
@@ -53,16 +55,33 @@ def simulate(code: Sequence[Instruction], guest: Mapping[int, int], memory: Memo
                 r[i.d] = guest[i.immediate]
             case Opcode.LOAD:
                 r[i.d] = read(memory, (a + i.immediate) & MASK, i.b)
-            case Opcode.EMIT:
-                out.values.append(a)
-            case Opcode.EMIT_STRING:
-                out.strings.append((a, i.target))
-            case Opcode.COUNT:
-                out.counted.append(i.immediate)
-            case Opcode.HISTOGRAM:
-                out.histogram.append((i.immediate, a))
+            case _ if i.opcode in _NOTED:
+                note(out, i, a)
             case _:
                 r[i.d] = compute(i.opcode, a, b) & MASK
+
+
+_NOTED = {
+    Opcode.EMIT,
+    Opcode.EMIT_STRING,
+    Opcode.COUNT,
+    Opcode.COUNT_PROBE,
+    Opcode.HISTOGRAM,
+}
+
+
+def note(out: Outcome, i: Instruction, a: int) -> None:
+    match i.opcode:
+        case Opcode.EMIT:
+            out.values.append(a)
+        case Opcode.EMIT_STRING:
+            out.strings.append((a, i.target))
+        case Opcode.COUNT:
+            out.counted.append(i.immediate)
+        case Opcode.COUNT_PROBE:
+            out.hits += 1
+        case _:
+            out.histogram.append((i.immediate, a))
 
 
 def read(memory: Memory, address: int, size: int) -> int:
@@ -91,6 +110,18 @@ def compute(opcode: Opcode, a: int, b: int) -> int:
         Opcode.LTS: lambda: signed(a) < signed(b),
         Opcode.LES: lambda: signed(a) <= signed(b),
     }[opcode]()
+
+
+_OPERATORS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
+}
 
 
 class _Word(int):
@@ -144,16 +175,7 @@ class Oracle:
             b = _Word(min(int(b) & MASK, 64))
         if isinstance(tree.op, ast.RShift) and not free:
             a = _make(int(a), is_signed=is_signed)
-        code = compile(
-            ast.fix_missing_locations(
-                ast.Expression(
-                    ast.BinOp(ast.Name("a", ast.Load()), tree.op, ast.Name("b", ast.Load()))
-                )
-            ),
-            "oracle",
-            "eval",
-        )
-        value = eval(code, {"a": int(a), "b": int(b)})  # noqa: S307 - two numbers and an operator
+        value = _OPERATORS[type(tree.op)](int(a), int(b))
         return _make(value, is_signed=is_signed, free=free)
 
     def _UnaryOp(self, tree: ast.UnaryOp) -> _Word:  # noqa: N802

@@ -13,7 +13,8 @@ from stepvisor.errors import ExpressionError
 from stepvisor.monitor.program import Instruction, Opcode, Program, encode, refusal
 from stepvisor.probe.assembler import Assembler
 from stepvisor.probe.compile import Compiler
-from stepvisor.probe.parse import parse, parse_capture
+from stepvisor.probe.parse import parse, parse_capture, split_list
+from stepvisor.probe.program import read_program
 
 MEMORY_BASE = 0xFFFF_8000_1234_0000
 MEMORY = bytes(range(1, 129)) + bytes(range(255, 127, -1))
@@ -209,6 +210,63 @@ END = Instruction(Opcode.ACCEPT)
 )
 def test_refused_programs(code: list[Instruction], reason: str) -> None:
     assert reason in (refusal(code) or "")
+
+
+def test_order_and_jumps_of_a_whole_program() -> None:
+    """The predicate first; then everything is counted; a record only where one is wanted."""
+    asked = read_program(
+        where="x0 > 1", count=("x0 > 5",), histograms=("x1",), capture=("x0", "str(x2)")
+    )
+    assert asked is not None
+    code = asked.program(3, 7).code
+    assert refusal(code) is None
+    runs = [machine.simulate(code, {0: x0, 1: 9, 2: 77}, nowhere) for x0 in (1, 5, 6)]
+    assert [run.accepted for run in runs] == [False, True, True]
+    assert [run.counted for run in runs] == [[], [], [3]]
+    assert [run.histogram for run in runs] == [[], [(7, 9)], [(7, 9)]]
+    assert [run.values for run in runs] == [[], [5], [6]]
+    assert runs[2].strings == [(77, 64)]
+
+
+def test_counting_only() -> None:
+    asked = read_program(where="x0 == 1", record=False)
+    assert asked is not None
+    code = asked.program().code
+    assert refusal(code) is None
+    runs = [machine.simulate(code, {0: x0}, nowhere) for x0 in (0, 1)]
+    assert [(run.accepted, run.hits) for run in runs] == [(False, 0), (False, 1)]
+    everything = read_program(record=False)
+    assert everything is not None
+    assert len(everything.program().code) == 2
+
+
+def test_nothing_asked_is_no_program() -> None:
+    assert read_program() is None
+
+
+def test_columns_say_what_they_hold() -> None:
+    asked = read_program(capture=(" x0 ", "s32[x1]", "str(x2, 9)", "-w3"))
+    assert asked is not None
+    kinds = [(value.name, value.kind.name, value.limit) for value in asked.layout.values]
+    assert kinds == [
+        ("x0", "UNSIGNED", 0),
+        ("s32[x1]", "SIGNED", 0),
+        ("str(x2, 9)", "TEXT", 9),
+        ("-w3", "UNSIGNED", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("capture", "words"),
+    [(("str(x0, 512)", "str(x1, 512)"), "1040 bytes"), ((" + ".join(["x0"] * 100),) * 2, "401")],
+)
+def test_too_much_is_refused(capture: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ExpressionError, match=words):
+        read_program(capture=capture)
+
+
+def test_lists_split_at_outer_commas() -> None:
+    assert split_list("x0, str(x1, 64),u32[x0]") == ("x0", "str(x1, 64)", "u32[x0]")
 
 
 def test_encoded_as_the_wire_says() -> None:
