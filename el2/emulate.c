@@ -7,7 +7,9 @@
 #include "pointer_auth.h"
 #include "sysreg.h"
 
-#define MODE_EL1H 5UL
+#define MODE_EL1 4UL
+#define SP_EL1_SELECTED 1UL /* SPSR.M: EL1h, not EL1t */
+#define VETTED_BITS 55	    /* an address of an instruction has the same bits from here on */
 #define BTYPE_CALL (2UL << SPSR_ELx_BTYPE_SHIFT)
 #define BTYPE_JUMP (1UL << SPSR_ELx_BTYPE_SHIFT)
 
@@ -21,15 +23,19 @@ static bool is_wide(const struct slot *slot)
 	return has(slot, SV_OPERAND_WIDE);
 }
 
+static bool is_sp_el1(const struct vcpu *v)
+{
+	return (v->frame.pstate & SP_EL1_SELECTED) != 0;
+}
+
 static u64 read_stack_pointer(const struct vcpu *v)
 {
-	return FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL1H ? read_sysreg(sp_el1) :
-								 read_sysreg(sp_el0);
+	return is_sp_el1(v) ? read_sysreg(sp_el1) : read_sysreg(sp_el0);
 }
 
 static void write_stack_pointer(const struct vcpu *v, u64 value)
 {
-	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL1H)
+	if (is_sp_el1(v))
 		write_sysreg(sp_el1, value);
 	else
 		write_sysreg(sp_el0, value);
@@ -112,9 +118,6 @@ static void move(struct vcpu *v, const struct slot *slot)
 		break;
 	case SV_OPERATION_ADRP:
 		set_result(v, slot, (v->frame.pc & ~0xfffUL) + slot->immediate);
-		break;
-	case SV_OPERATION_READ_SP_EL0:
-		set_result(v, slot, read_sysreg(sp_el0));
 		break;
 	default:
 		set_result(v, slot, slot->immediate);
@@ -212,18 +215,36 @@ static bool branch_is_taken(const struct vcpu *v, const struct slot *slot)
 	}
 }
 
-static void branch(struct vcpu *v, const struct slot *slot)
+/* Calls and returns then push and pop a stack of return addresses in memory, too (FEAT_GCS). */
+static bool has_control_stack(void)
+{
+	return FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_GCS) &&
+	       (read_sysreg(SYS_GCSCR_EL1) & GCSCR_EL1_PCRSEL);
+}
+
+static bool branch(struct vcpu *v, const struct slot *slot)
 {
 	u64 next = v->frame.pc + INSTRUCTION_SIZE;
 
+	if (has(slot, SV_OPERAND_LINK) && has_control_stack())
+		return false;
 	v->frame.pc = branch_is_taken(v, slot) ? v->frame.pc + slot->immediate : next;
 	if (has(slot, SV_OPERAND_LINK))
 		v->frame.x[30] = next;
+	return true;
 }
 
 static bool has_bti(void)
 {
 	return FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_BT) != 0;
+}
+
+/* Of an instruction; what is none, or has a tag, is left to the hardware to fault on, or to strip. */
+static bool is_address(u64 target)
+{
+	u64 top = target >> VETTED_BITS;
+
+	return !(target & 3) && (top == 0 || top == ~0UL >> VETTED_BITS);
 }
 
 /*
@@ -238,8 +259,9 @@ static bool branch_register(struct vcpu *v, const struct slot *slot)
 
 	if (has_bti() && !is_return && !has(slot, SV_OPERAND_LINK) && !veneer)
 		return false;
-	/* A target that is no address is left to the hardware to fault on. */
-	if (target & 3)
+	if (!is_address(target))
+		return false;
+	if ((is_return || has(slot, SV_OPERAND_LINK)) && has_control_stack())
 		return false;
 	if (has(slot, SV_OPERAND_LINK))
 		v->frame.x[30] = v->frame.pc + INSTRUCTION_SIZE;
@@ -256,6 +278,11 @@ static bool emulate_doubtful(struct vcpu *v, const struct slot *slot)
 	case SV_OPERATION_LOAD:
 		if (!emulate_load(v, slot, first_source(v, slot)))
 			return false;
+		break;
+	case SV_OPERATION_READ_SP_EL0:
+		if (!is_sp_el1(v))
+			return false; /* Undefined. */
+		vcpu_set_register(v, slot->d, read_sysreg(sp_el0));
 		break;
 	case SV_OPERATION_PACIASP:
 		if (!pointer_auth_sign(v, &v->frame.x[30], read_stack_pointer(v)))
@@ -277,16 +304,15 @@ static bool perform(struct vcpu *v, const struct slot *slot)
 	case SV_OPERATION_INSERT:
 	case SV_OPERATION_ADR:
 	case SV_OPERATION_ADRP:
-	case SV_OPERATION_READ_SP_EL0:
 		move(v, slot);
 		break;
 	case SV_OPERATION_BRANCH:
 	case SV_OPERATION_BRANCH_IF:
 	case SV_OPERATION_BRANCH_ZERO:
 	case SV_OPERATION_BRANCH_BIT:
-		branch(v, slot);
-		return true;
+		return branch(v, slot);
 	case SV_OPERATION_LOAD:
+	case SV_OPERATION_READ_SP_EL0:
 	case SV_OPERATION_PACIASP:
 	case SV_OPERATION_BRANCH_REGISTER:
 		return emulate_doubtful(v, slot);
@@ -298,19 +324,29 @@ static bool perform(struct vcpu *v, const struct slot *slot)
 }
 
 /* The guest's own debugger may be about to stop at this instruction, or right after it. */
-static bool guest_debugs(const struct vcpu *v)
+static bool guest_debugs(void)
 {
-	u64 mdscr = read_sysreg(mdscr_el1);
+	return (read_sysreg(mdscr_el1) & (MDSCR_EL1_SS | MDSCR_EL1_MDE)) != 0;
+}
 
-	(void)v;
-	return (mdscr & (MDSCR_EL1_SS | MDSCR_EL1_MDE)) != 0;
+/* At EL0 some of it is undefined, and memory has other permissions. */
+static bool is_at_el1(const struct vcpu *v)
+{
+	return (v->frame.pstate & (SPSR_ELx_nRW_MASK | SPSR_ELx_M_MASK) & ~SP_EL1_SELECTED) ==
+	       MODE_EL1;
+}
+
+/* A BRK may be where a branch leads to in a guarded page, but not every instruction under it may. */
+static bool may_be_branch_target_exception(const struct vcpu *v, const struct slot *slot)
+{
+	return slot->trap == SV_TRAP_BRK && (v->frame.pstate & SPSR_ELx_BTYPE_MASK);
 }
 
 bool emulate(struct vcpu *v, const struct slot *slot)
 {
 	u64 btype = v->frame.pstate & SPSR_ELx_BTYPE_MASK;
 
-	if (guest_debugs(v))
+	if (guest_debugs() || !is_at_el1(v) || may_be_branch_target_exception(v, slot))
 		return false;
 	v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
 	if (perform(v, slot))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emulate_memory.h"
 
+#include "access_flag.h"
 #include "arch_gen.h"
 #include "monitor.h"
 #include "sysreg.h"
@@ -31,13 +32,13 @@ static u64 extend(u64 value, const struct slot *slot)
 	return slot->operand & SV_OPERAND_WIDE ? value : (u32)value;
 }
 
-/* Tag checks, and the user half with its PAN and access flags, are the hardware's business. */
+/* Tag checks, and the user half, are the hardware's business. */
 static bool is_plain(u64 address, u32 size)
 {
 	u64 sctlr = read_sysreg(sctlr_el1);
 
 	return (address & UPPER_HALF) && address % size == 0 && (sctlr & SCTLR_EL1_M) &&
-	       !(sctlr & (SCTLR_EL1_TCF_MASK | SCTLR_EL1_EE));
+	       (sctlr & SCTLR_EL1_C) && !(sctlr & (SCTLR_EL1_TCF_MASK | SCTLR_EL1_EE));
 }
 
 bool emulate_load(struct vcpu *v, const struct slot *slot, u64 base)
@@ -48,7 +49,9 @@ bool emulate_load(struct vcpu *v, const struct slot *slot, u64 base)
 
 	if (slot->operand & (SV_OPERAND_SP_N | SV_OPERAND_WRITEBACK))
 		return false; /* SP alignment checks, and a fault between two results. */
-	if (!is_plain(address, slot->a) || !translate_normal(address, &target) ||
+	/* The tables first: the translation may or may not set an access flag. */
+	if (!is_plain(address, slot->a) || !access_leaves_tables(address) ||
+	    !translate_load(address, v->frame.pstate & SPSR_ELx_PAN, &target) ||
 	    !guest_ram_holds(target.raw, slot->a))
 		return false;
 	vcpu_set_register(v, slot->d,

@@ -180,7 +180,9 @@ static void leave_region(struct vcpu *v)
 /* A signature by the hardware: what the emulation of the next ones is measured against. */
 static void learn_signature(const struct vcpu *v)
 {
-	if (v->step.displaced && v->step.word == PACIASP)
+	bool is_sp_el1 = FIELD(v->frame.pstate, SPSR_ELx_M) == SPSR_ELx_M_EL1h;
+
+	if (v->step.displaced && v->step.word == PACIASP && is_sp_el1)
 		pointer_auth_learn(v->step.unsigned_pointer, v->step.modifier, v->frame.x[30]);
 }
 

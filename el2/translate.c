@@ -5,12 +5,20 @@
 #include "monitor.h"
 #include "sysreg.h"
 
-static u64 address_translate(u64 va)
+#define PAN_TRANSLATES 2UL /* FEAT_PAN2 */
+#define ATTR_WRITE_BACK 0x44UL
+#define ATTR_OUTER_ALLOCATES 0x30UL
+#define ATTR_INNER_ALLOCATES 0x03UL
+
+static u64 address_translate(u64 va, bool never_users)
 {
 	u64 guest_par = read_sysreg(par_el1);
 	u64 par;
 
-	asm volatile("at s1e1r, %0" ::"r"(va) : "memory");
+	if (never_users)
+		asm volatile("sys #0, c7, c9, #0, %0" ::"r"(va) : "memory"); /* AT S1E1RP */
+	else
+		asm volatile("at s1e1r, %0" ::"r"(va) : "memory");
 	isb(); /* The result is in PAR_EL1 after a context synchronisation event. */
 	par = read_sysreg(par_el1);
 	write_sysreg(par_el1, guest_par);
@@ -24,7 +32,7 @@ static ipa_t output_address(u64 par, u64 va)
 
 bool translate_guest(u64 va, ipa_t *address)
 {
-	u64 par = address_translate(va);
+	u64 par = address_translate(va, false);
 
 	*address = output_address(par, va);
 	return !(par & PAR_EL1_F);
@@ -32,11 +40,36 @@ bool translate_guest(u64 va, ipa_t *address)
 
 bool translate_normal(u64 va, ipa_t *address)
 {
-	u64 par = address_translate(va);
+	u64 par = address_translate(va, false);
 
 	*address = output_address(par, va);
 	/* MAIR_EL1 encoding: the upper half is 0 for Device memory. */
 	return !(par & PAR_EL1_F) && par >> 60;
+}
+
+/*
+ * MAIR_EL1 encoding, of the outer caches and of the inner ones: bit 2 and an allocation hint are always
+ * write-back. Shared, as the monitor's own mapping is.
+ */
+static bool is_coherent(u64 par)
+{
+	u64 attributes = FIELD(par, PAR_EL1_ATTR);
+
+	return (attributes & ATTR_WRITE_BACK) == ATTR_WRITE_BACK &&
+	       (attributes & ATTR_OUTER_ALLOCATES) && (attributes & ATTR_INNER_ALLOCATES) &&
+	       FIELD(par, PAR_EL1_SH);
+}
+
+bool translate_load(u64 va, bool pan, ipa_t *address)
+{
+	u64 par;
+
+	/* PSTATE.PAN is at EL2 what it was at EL1. */
+	if (pan && FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_PAN) < PAN_TRANSLATES)
+		return false;
+	par = address_translate(va, pan);
+	*address = output_address(par, va);
+	return !(par & PAR_EL1_F) && is_coherent(par);
 }
 
 bool read_guest_instruction(u64 va, u32 *word, ipa_t *address)

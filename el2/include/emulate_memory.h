@@ -8,7 +8,8 @@
 
 /*
  * A load of one register from `base`; false, with nothing changed, unless it is plain: kernel half of the
- * address space, mapped, Normal memory of the guest, naturally aligned, no allocation tags checked.
+ * address space, mapped and allowed, memory of the guest that it caches as the monitor does, naturally
+ * aligned, no allocation tags checked, no access flag to set.
  */
 bool emulate_load(struct vcpu *v, const struct slot *slot, u64 base);
 

@@ -338,6 +338,7 @@ SYSTEM_REGISTERS: Final[dict[tuple[int, int, int, int, int], str]] = {
     (3, 4, 5, 2, 0): "ESR_EL2",
     (3, 0, 6, 0, 0): "FAR_EL1",
     (3, 4, 6, 0, 0): "FAR_EL2",
+    (3, 0, 2, 5, 0): "GCSCR_EL1",
     (3, 4, 1, 2, 2): "HCRX_EL2",
     (3, 4, 1, 1, 0): "HCR_EL2",
     (3, 4, 3, 1, 4): "HDFGRTR_EL2",
@@ -956,6 +957,17 @@ REGISTERS: Final[dict[str, Register]] = {
         (
             Field("NS", 63, 63, "non-secure", None),
             Field("FIPA", 47, 4, "faulting IPA [55:12]", None),
+        ),
+    ),
+    "GCSCR_EL1": Register(
+        "GCSCR_EL1",
+        "Guarded Control Stack Control (EL1)",
+        (
+            Field("STREn", 9, 9, "GCSSTR is allowed", None),
+            Field("PUSHMEn", 8, 8, "GCSPUSHM is allowed", None),
+            Field("EXLOCKEN", 6, 6, "exception state is locked", None),
+            Field("RVCHKEN", 5, 5, "return values are checked", None),
+            Field("PCRSEL", 0, 0, "calls and returns use the stack", None),
         ),
     ),
     "PAR_EL1": Register(
