@@ -167,6 +167,7 @@ class BareGuest:
         flags: wire.Flag = NO_FLAGS,
         variables: Mapping[str, int] | None = None,
         heartbeat_timeout_ms: int = 10_000,
+        memory: int = _RAM,
         monitor: Path | None = None,
         start: bool = True,
     ) -> None:
@@ -177,7 +178,7 @@ class BareGuest:
         self.notices: list[Notice] = []
         self.draining = True
         self.machine = Machine(
-            MachineConfig(cpu=cpu, vcpus=vcpus, memory=_RAM), monitor or monitor_image()
+            MachineConfig(cpu=cpu, vcpus=vcpus, memory=memory), monitor or monitor_image()
         )
         try:
             self.machine.ram.write(_BASE, self.payload.with_variables(variables or {}))
