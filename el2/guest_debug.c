@@ -118,19 +118,40 @@ bool step_guest_step_due(struct vcpu *v)
 	return true;
 }
 
+/* The same while we do not step, and the registers are the guest's. */
+static bool enabled_without_us(const struct vcpu *v)
+{
+	if (read_sysreg(oslsr_el1) & OSLSR_EL1_OSLK)
+		return false;
+	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
+		return true;
+	return (read_sysreg(mdscr_el1) & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
+}
+
 /*
- * Debug exceptions are routed to EL2 for BRK probes, and the guest steps user code itself. Its ERET could not
- * start that step, as debug exceptions were enabled at EL1 already (pseudocode DebugExceptionReturnSS): nothing has
- * executed, and SPSR_EL1 still says what the guest wanted.
+ * Debug exceptions are routed to EL2 for BRK probes, and the guest steps user code itself. To the hardware they are
+ * enabled at EL1 then, though the guest has them disabled there: from where its kernel sets MDSCR_EL1.SS to its
+ * ERET, every instruction comes here and is let through. For the same reason that ERET cannot start the guest's
+ * step (pseudocode DebugExceptionReturnSS): nothing has executed at its target, and SPSR_EL1 still says what
+ * the guest wanted.
  */
 enum trap_result guest_debug_step(struct vcpu *v, u64 esr)
 {
-	if (!(esr & ISS_STEP_ISV) && (read_sysreg(spsr_el1) & SPSR_ELx_SS) &&
-	    read_sysreg(elr_el1) == v->frame.pc) {
+	bool let_through = v->let_through;
+
+	v->let_through = !enabled_without_us(v);
+	if (v->let_through) {
 		v->frame.pstate |= SPSR_ELx_SS;
 		return TRAP_RETRY;
 	}
-	return trap_guest_debug(v, esr);
+	if (!let_through && (esr & ISS_STEP_ISV))
+		return trap_guest_debug(v, esr);
+	if (read_sysreg(elr_el1) == v->frame.pc && (read_sysreg(spsr_el1) & SPSR_ELx_SS)) {
+		v->frame.pstate |= SPSR_ELx_SS;
+		return TRAP_RETRY;
+	}
+	inject_software_step(v, false, false);
+	return TRAP_INJECTED;
 }
 
 /* Breakpoints, watchpoints and BRKs of the guest come here only while we step: they are its own. */

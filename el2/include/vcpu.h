@@ -105,6 +105,7 @@ struct vcpu {
 	struct step step;
 	struct tracer *tracer; /* steps this vCPU, NULL if none does */
 	u32 wanted_stepping;   /* SV_ANSWER_STEPPING_*, set by a command for this vCPU to take up */
+	bool let_through;      /* runs kernel code of a guest that is about to step user code */
 	bool debug_routed;     /* MDCR_EL2.TDE is set while this vCPU does not step */
 	u32 events;	       /* bits 1 << SV_EVENT_* that are enabled */
 	u32 synchronous;       /* those of them that wait for an answer */
