@@ -14,6 +14,20 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/*
+ * Load-acquire and store-release order more than is needed here: what a producer and the slots need is loads
+ * before loads and stores before stores. The difference is a full fence where an emulator runs on x86.
+ */
+INLINE void order_loads(void)
+{
+	asm volatile("dmb ishld" ::: "memory");
+}
+
+INLINE void order_stores(void)
+{
+	asm volatile("dmb ishst" ::: "memory");
+}
+
 /* Something waits to be done at the end of an exit: one test, as each of its own would be a branch. */
 INLINE bool is_disturbed(const struct vcpu *v)
 {
@@ -30,8 +44,9 @@ INLINE void *room(struct vcpu *v, u64 size)
 	u64 place = head % SV_RING_SIZE;
 
 	if (head + size > v->ring_limit) {
-		u64 tail = __atomic_load_n(&v->ring->tail, __ATOMIC_ACQUIRE);
+		u64 tail = __atomic_load_n(&v->ring->tail, __ATOMIC_RELAXED);
 
+		order_loads();
 		if (head - tail > SV_RING_SIZE)
 			return NULL;
 		v->ring_limit = tail + SV_RING_SIZE;
@@ -58,7 +73,8 @@ INLINE void publish(struct vcpu *v, u64 size)
 {
 	v->sequence++;
 	v->status->sequence++;
-	__atomic_store_n(&v->ring->head, v->ring->head + size, __ATOMIC_RELEASE);
+	order_stores(); /* The record before the index that tells of it. */
+	__atomic_store_n(&v->ring->head, v->ring->head + size, __ATOMIC_RELAXED);
 }
 
 /* The forms that most function entries have; the others go through emulate(). */
@@ -108,7 +124,10 @@ INLINE u64 hit(struct vcpu *v, u32 index)
 	struct sv_record_hit *record;
 	u64 how;
 
-	if (!slot_armed(slot) || slot->va != v->frame.pc || slot->fast == FAST_NEVER)
+	if (!__atomic_load_n(&slot->armed, __ATOMIC_RELAXED))
+		return HOT_NOT_DONE;
+	order_loads(); /* The rest of the slot after that it is valid. */
+	if (slot->va != v->frame.pc || slot->fast == FAST_NEVER)
 		return HOT_NOT_DONE;
 	if (v->step.mode != STEP_NONE || v->view != SV_VIEW_PROBED || v->tracer ||
 	    is_disturbed(v) || guest_debugs())
@@ -150,14 +169,17 @@ INLINE bool is_simple(u32 word)
 	return !exclusive && !sees_interrupts;
 }
 
-/* Another page of code: kernel pages are remembered, as only a TLB invalidation that we would step changes them. */
+/*
+ * Another page of code. EL1's is remembered: what changes its mapping is a TLB invalidation that we step, which takes the
+ * general way. User code may be changed by another vCPU at any time.
+ */
 HOT static bool find_code(struct vcpu *v, u64 pc)
 {
 	ipa_t address;
 	u32 word;
 
 	v->code_page = NO_CODE_PAGE;
-	if (!(pc >> 55 & 1) || !read_guest_instruction(pc, &word, &address))
+	if (!(v->frame.pstate & SPSR_ELx_M_MASK) || !read_guest_instruction(pc, &word, &address))
 		return false;
 	v->code_page = pc & ~PAGE_MASK;
 	v->code = pa_to_pointer(ipa_identity(ipa_page(address)));

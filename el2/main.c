@@ -9,6 +9,7 @@
 #include "monitor.h"
 #include "panic.h"
 #include "pause.h"
+#include "ring.h"
 #include "selftest.h"
 #include "shadow.h"
 #include "stage2.h"
@@ -118,8 +119,10 @@ void primary_main(void)
 
 	announce();
 	check_parameters();
-	for (u64 i = 0; i < control()->vcpus; i++)
+	for (u64 i = 0; i < control()->vcpus; i++) {
 		vcpu_init(vcpu_table[i], i);
+		ring_prepare(vcpu_table[i]);
+	}
 	shadow_init();
 	if (!stage2_build())
 		fail(SV_FAILURE_PARAMETERS, "no memory for stage 2");

@@ -6,6 +6,9 @@
 #include "types.h"
 #include "vcpu.h"
 
+/* Makes the ring's memory ready, once, before its first record. */
+void ring_prepare(struct vcpu *v);
+
 /* Room for one record, header filled; NULL when it is lost. `size` bytes are to be filled and published. */
 struct sv_record *ring_reserve(struct vcpu *v, u16 type, u64 size);
 void ring_publish(struct vcpu *v, u64 size);
