@@ -21,7 +21,7 @@ from stepvisor.conformance.layout import (
 from stepvisor.conformance.target import Target
 from stepvisor.errors import GuestError, SetupError
 
-__all__ = ("ConformanceGuest", "Outcome", "StuckError", "find_image")
+__all__ = ("PATIENCE", "ConformanceGuest", "Outcome", "StuckError", "find_image")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _CASES = 0x4A00_0000
@@ -29,8 +29,8 @@ _RESULTS = 0x4BC0_0000
 _ROOM = _RESULTS - _CASES
 _CPU_REGISTERS = 11
 _POLL_SECONDS = 0.0005
-_PATIENCE = 20.0
-"""Seconds without progress after which a case counts as stuck: far more than one needs."""
+PATIENCE = 20.0
+"""Seconds; far more than any case needs."""
 
 
 class StuckError(GuestError):
@@ -66,9 +66,13 @@ def find_image(package: Path = _PACKAGE) -> bytes:
 class ConformanceGuest:
     """The guest, started under a target, both places of stepping armed."""
 
-    def __init__(self, target: Target, image: bytes) -> None:
-        """Start it; returns when it waits for the first request."""
+    def __init__(self, target: Target, image: bytes, patience: float = PATIENCE) -> None:
+        """Start it; returns when it waits for the first request.
+
+        After `patience` seconds without progress a case counts as stuck.
+        """
         self._target = target
+        self._patience = patience
         self.descriptor = Descriptor.find(image)
         self._request = 1
         target.load(image)
@@ -135,7 +139,7 @@ class ConformanceGuest:
             now = time.monotonic()
             if int(mailbox["progress"][0]) != seen:
                 seen = int(mailbox["progress"][0])
-                deadline = now + _PATIENCE
+                deadline = now + self._patience
             if now > deadline:
                 raise StuckError(seen)
             self._target.check()

@@ -26,6 +26,7 @@ __all__ = (
     "COMMAND_SCENARIO",
     "FLAG_DEBUG",
     "FLAG_DEBUGGER",
+    "FLAG_DOUBLE_LOCK",
     "FLAG_IRQ",
     "FLAG_OS_LOCK",
     "MAILBOX",
@@ -70,6 +71,8 @@ FLAG_OS_LOCK = 2
 """The OS lock is set while it runs."""
 FLAG_DEBUG = 4
 """Debug registers are set before it, as the case says, and cleared after it."""
+FLAG_DOUBLE_LOCK = 16
+"""The OS double lock is set while it runs."""
 FLAG_DEBUGGER = 8
 """Exceptions from EL0 go to a debugger of the guest's, which logs them and goes on."""
 
@@ -89,7 +92,7 @@ STATE = np.dtype(
         ("par", "<u8"),
         ("contextidr", "<u8"),
         ("mdscr", "<u8"),
-        ("oslsr", "<u8"),
+        ("oslsr", "<u8"),  # OSDLR_EL1 in its upper half
         ("irqs", "<u8"),
         ("irq_pc", "<u8"),
         ("irq_pstate", "<u8"),
@@ -123,7 +126,7 @@ RESULT = np.dtype(
         ("esr", "<u8"),
         ("pc", "<u8"),
         ("irqs", "<u8"),
-        ("reserved", "<u8"),
+        ("irq_pstate", "<u8"),
     ]
 )
 
@@ -137,6 +140,9 @@ MAILBOX = np.dtype(
         ("results", "<u8", 22),
     ]
 )
+
+_LOG_SIZE = 64 * 16
+_BREAKPOINTS = ("DBGBVR0_EL1", "DBGBCR0_EL1", "DBGBVR1_EL1", "DBGBCR1_EL1")
 
 _MAGIC = b"SVCONFORMANCE001"
 
@@ -193,6 +199,9 @@ class Descriptor:
 def name_word(index: int) -> str:
     """What the u64 number `index` of a state with the memory behind it is."""
     offset = index * 8
+    behind_log = (offset - STATE.itemsize - SCRATCH_SIZE - _LOG_SIZE) // 8
+    if behind_log >= 0:
+        return _BREAKPOINTS[behind_log]
     if offset >= STATE.itemsize + SCRATCH_SIZE:
         entry, part = divmod((offset - STATE.itemsize - SCRATCH_SIZE) // 8, 2)
         return f"debugger's log, entry {entry}, {'esr' if part else 'pc'}"

@@ -19,6 +19,7 @@ __all__ = ("ClassResult", "Runner")
 
 _STEPS_AROUND = 7
 """Steps of a linear case apart from its own: the exception return to it, six in the vector."""
+_STEPS_OF_HANDLER = np.uint64(20)
 _SVC = 0x15
 _BATCH = 1024
 
@@ -46,6 +47,7 @@ class Runner:
         self._cpu = cpu
         self._target = target
         self._guest = guest
+        self._interrupts = Interrupts.STEP
         self.features: Feature = detect(guest.identification)
 
     def run(self, case_class: CaseClass, seed: int, count: int) -> ClassResult:
@@ -57,6 +59,7 @@ class Runner:
         self._target.report_calls(on=case_class.calls)
         for way, seeds in _deal(case_class.interrupts, range(seed, seed + count)):
             self._target.set_interrupts(way)
+            self._interrupts = way
             for start in range(0, len(seeds), _BATCH):
                 self._run_batch(case_class, seeds[start : start + _BATCH], result)
                 if result.failures:
@@ -93,7 +96,7 @@ class Runner:
         for index in np.flatnonzero(outcomes["difference"]).tolist():
             what = _difference(outcomes[index])
             result.failures.append(self._failure(case_class, cases, seeds, index, what))
-        if case_class.linear and not result.failures:
+        if not result.failures:
             self._check_steps(case_class, cases, outcomes, steps, result)
 
     def _check_steps(
@@ -105,13 +108,25 @@ class Runner:
         result: ClassResult,
     ) -> None:
         """Exactly the instructions that ran must have been stepped, each of them once."""
+        if not case_class.linear:
+            if steps < case_class.least * len(cases):
+                what = f"only {steps} instructions of {len(cases)} cases were stepped"
+                result.failures.append(Failure(self._cpu, case_class.name, what))
+            return
         ran = (outcomes["pc"] - cases["start"]["pc"]) // np.uint64(4)
         # The preferred return address of an SVC is behind it, of a fault the instruction itself.
         ran += (outcomes["esr"] >> np.uint64(26) != _SVC).astype(np.uint64)
+        ran += _STEPS_OF_HANDLER * outcomes["irqs"] * self._steps_handler(outcomes)
         wanted = int(ran.sum()) + _STEPS_AROUND * len(cases)
         if steps != wanted:
             what = f"{steps} instructions were stepped, but {wanted} ran"
             result.failures.append(Failure(self._cpu, case_class.name, what))
+
+    def _steps_handler(self, outcomes: NDArray[np.void]) -> NDArray[np.bool_]:
+        """In which cases the handler of an interrupt was stepped, too: always those from EL0."""
+        from_el0 = outcomes["irq_pstate"] & np.uint64(15) == 0
+        stepped: NDArray[np.bool_] = from_el0 | (self._interrupts is Interrupts.STEP)
+        return stepped
 
     def _failure(
         self,

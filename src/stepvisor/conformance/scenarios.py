@@ -41,14 +41,14 @@ def _equal(results: Sequence[int]) -> str | None:
 
 def _storm(results: Sequence[int]) -> str | None:
     if results[3]:
-        return f"{results[3]} interrupts that nobody had asked for"
+        return f"{results[3]} interrupts that nobody had asked for, or of stepped code"
     return _equal(results)
 
 
 def _all_taken(results: Sequence[int]) -> str | None:
     sent, taken, others = results[:3]
     if sent != taken or others:
-        return f"{taken} interrupts taken and {others} others, but {sent} were sent"
+        return f"{taken} interrupts taken, {others} of them of stepped code, but {sent} were sent"
     return None
 
 

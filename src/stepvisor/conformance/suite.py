@@ -8,7 +8,7 @@ from typing import Self
 
 from stepvisor.conformance.classes import CLASSES, CaseClass
 from stepvisor.conformance.failure import Failure
-from stepvisor.conformance.guest import ConformanceGuest, StuckError, find_image
+from stepvisor.conformance.guest import PATIENCE, ConformanceGuest, StuckError, find_image
 from stepvisor.conformance.runner import ClassResult, Runner
 from stepvisor.conformance.scenarios import SCENARIOS, Scenario
 from stepvisor.conformance.target import El2Target, Target
@@ -44,6 +44,8 @@ class Plan:
     """Another build of the monitor."""
     image: bytes | None = None
     """Another build of the guest."""
+    patience: float = PATIENCE
+    """Seconds without progress after which a case counts as stuck."""
 
     def wants(self, name: str) -> bool:
         """Whether this class or scenario is to be run."""
@@ -167,7 +169,7 @@ class _Session:
     def _start(self) -> None:
         self._target = self._plan.target()
         try:
-            self._guest = ConformanceGuest(self._target, self._image)
+            self._guest = ConformanceGuest(self._target, self._image, self._plan.patience)
         except BaseException:
             self._target.__exit__(None, None, None)
             raise

@@ -38,10 +38,11 @@ static void map_arena(void)
 	level3[ARENA_GUARDED] = code | NORMAL | GUARDED | UXN;
 	level3[ARENA_GUARDED + 1] = (code + PAGE_SIZE) | NORMAL | GUARDED | UXN;
 	level3[ARENA_FAR] = RAM_BASE | NORMAL | PXN | UXN;
-	level3[ARENA_TAGGED] = memory | (NORMAL & ~ATTRIBUTES(7)) | ATTRIBUTES(2) | USER | PXN | UXN;
+	level3[ARENA_TAGGED] =
+		memory | (NORMAL & ~ATTRIBUTES(7)) | ATTRIBUTES(2) | USER | PXN | UXN;
 	level3[ARENA_USER_GUARDED] = code | NORMAL | GUARDED | USER | READ_ONLY | PXN;
-	level3[ARENA_USER_GUARDED + 1] = (code + PAGE_SIZE) | NORMAL | GUARDED | USER | READ_ONLY |
-					 PXN;
+	level3[ARENA_USER_GUARDED + 1] =
+		(code + PAGE_SIZE) | NORMAL | GUARDED | USER | READ_ONLY | PXN;
 }
 
 static bool has_pauth(void)

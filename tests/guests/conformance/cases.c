@@ -48,11 +48,13 @@ static void set_debug(const struct test_case *test)
 	write_reg(dbgwcr0_el1, test->watchpoint[1]);
 	write_reg(mdscr_el1, test->mdscr);
 	write_reg(oslar_el1, test->flags & CASE_OS_LOCK ? 1UL : 0UL);
+	write_reg(osdlr_el1, test->flags & CASE_DOUBLE_LOCK ? 1UL : 0UL);
 	isb();
 }
 
 static void clear_debug(void)
 {
+	write_reg(osdlr_el1, 0UL);
 	write_reg(oslar_el1, 0UL);
 	write_reg(mdscr_el1, 0UL);
 	write_reg(dbgbcr0_el1, 0UL);
@@ -71,7 +73,7 @@ static void drain_interrupts(void)
 static void run_once(const struct test_case *test, struct outcome *outcome,
 		     void (*run)(const struct machine_state *))
 {
-	bool debug = (test->flags & (CASE_DEBUG | CASE_OS_LOCK)) != 0;
+	bool debug = (test->flags & CASE_DEBUG) != 0;
 	u64 vbar = read_reg(vbar_el1);
 
 	fill_memory(test->seed);
@@ -90,6 +92,10 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 	this_cpu()->state = NULL;
 	write_reg(vbar_el1, vbar);
 	isb();
+	outcome->breakpoints[0] = read_reg(dbgbvr0_el1);
+	outcome->breakpoints[1] = read_reg(dbgbcr0_el1);
+	outcome->breakpoints[2] = read_reg(dbgbvr1_el1);
+	outcome->breakpoints[3] = read_reg(dbgbcr1_el1);
 	if (debug)
 		clear_debug();
 	if (test->flags & CASE_IRQ)
@@ -127,6 +133,7 @@ static void run_case(const struct test_case *test, struct result *result)
 	result->esr = outcomes[0].state.esr;
 	result->pc = outcomes[0].state.pc;
 	result->irqs = outcomes[0].state.irqs;
+	result->irq_pstate = outcomes[0].state.irq_pstate;
 }
 
 void run_cases(const struct test_case *cases, u64 count, struct result *results)

@@ -34,10 +34,11 @@
 #define LOG_ENTRIES 64
 
 /* Flags of a case. */
-#define CASE_IRQ 1	/* an SGI is pending at its start */
-#define CASE_OS_LOCK 2	/* the OS lock is set */
+#define CASE_IRQ 1	    /* an SGI is pending at its start */
+#define CASE_OS_LOCK 2	    /* the OS lock is set */
+#define CASE_DOUBLE_LOCK 16 /* the OS double lock is set */
 #define CASE_DEBUGGER 8 /* the guest's debugger keeps the case going and a log of its exceptions */
-#define CASE_DEBUG 4 /* debug registers are set, and cleared behind it */
+#define CASE_DEBUG 4	/* debug registers are set, and cleared behind it */
 
 /* Where pages of the arena are, in pages from ARENA; the others are not mapped. */
 #define ARENA UL(0x80000000)
@@ -46,9 +47,9 @@
 #define ARENA_INVALID 2
 #define ARENA_DEVICE 3
 #define ARENA_NO_ACCESS_FLAG 4
-#define ARENA_GUARDED 5	    /* both pages of the code buffer, for BTI */
-#define ARENA_FAR 7	    /* an address that stage 2 does not map */
-#define ARENA_TAGGED 8	    /* MTE */
+#define ARENA_GUARDED 5	     /* both pages of the code buffer, for BTI */
+#define ARENA_FAR 7	     /* an address that stage 2 does not map */
+#define ARENA_TAGGED 8	     /* MTE */
 #define ARENA_USER_GUARDED 9 /* and 10 */
 
 #ifndef __ASSEMBLER__
@@ -100,7 +101,7 @@ struct result {
 	u64 esr;
 	u64 pc;
 	u64 irqs;
-	u64 reserved;
+	u64 irq_pstate; /* SPSR_EL1 of the last one */
 };
 
 struct mailbox {
@@ -152,6 +153,7 @@ struct outcome {
 	struct machine_state state;
 	u64 memory[SCRATCH_SIZE / 8];
 	u64 log[LOG_ENTRIES][2]; /* ELR_EL1 and ESR_EL1 of what the debugger saw */
+	u64 breakpoints[4];	 /* the first two, value and control */
 };
 extern struct outcome outcomes[2];
 

@@ -126,6 +126,8 @@ capture:
 	mrs	x3, mdscr_el1
 	stp	x2, x3, [x0, #STATE_CONTEXTIDR]
 	mrs	x2, oslsr_el1
+	mrs	x3, osdlr_el1
+	orr	x2, x2, x3, lsl #32
 	str	x2, [x0, #STATE_OSLSR]
 	add	x1, x0, #STATE_Q
 	stp	q0, q1, [x1, #0]

@@ -6,6 +6,7 @@
 #include "conformance.h"
 
 #define SGI 5
+#define PSTATE_SS (1UL << 21)
 #define WORDS 512
 #define RESULTS 5
 
@@ -78,7 +79,9 @@ void on_irq(struct frame *frame)
 	static u64 seed = 1;
 	u32 intid = gic_acknowledge();
 
-	(void)frame;
+	/* What it interrupted must not look stepped. */
+	if (frame->pstate & PSTATE_SS)
+		others++;
 	if (intid == INTID_VIRTUAL_TIMER) {
 		timer_at(read_reg(cntvct_el0) + 1 + (next_random(&seed) & spread));
 		store_release(&timer_interrupts, timer_interrupts + 1);

@@ -122,9 +122,9 @@ def _guarded(draft: Draft) -> None:
 
 
 BRANCHES = (
-    CaseClass("branch-immediate", _immediate),
-    CaseClass("branch-register", _register),
-    CaseClass("branch-loop", _loop),
-    CaseClass("branch-authenticated", _authenticated, Feature.PAUTH),
-    CaseClass("branch-landing-pad", _guarded, Feature.BTI),
+    CaseClass("branch-immediate", _immediate, least=9),
+    CaseClass("branch-register", _register, least=9),
+    CaseClass("branch-loop", _loop, least=10),
+    CaseClass("branch-authenticated", _authenticated, Feature.PAUTH, least=9),
+    CaseClass("branch-landing-pad", _guarded, Feature.BTI, least=8),
 )

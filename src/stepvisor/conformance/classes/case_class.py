@@ -19,6 +19,8 @@ class CaseClass:
     needs: Feature = ALWAYS
     linear: bool = False
     """Nothing branches before the exception at the end, so it is known what must be stepped."""
+    least: int = 0
+    """Otherwise, how many instructions are stepped at least, of each case."""
     share: float = 1.0
     """Of the usual number of cases."""
     interrupts: tuple[Interrupts, ...] = (Interrupts.STEP,)

@@ -4,7 +4,7 @@ from stepvisor.conformance.classes.branches import branch_immediate
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
 from stepvisor.conformance.instructions import integer, memory
-from stepvisor.conformance.layout import FLAG_DEBUG, FLAG_DEBUGGER, FLAG_OS_LOCK
+from stepvisor.conformance.layout import FLAG_DEBUG, FLAG_DEBUGGER, FLAG_DOUBLE_LOCK, FLAG_OS_LOCK
 from stepvisor.conformance.registers import DEBUG, READ_ONLY, mrs, msr
 
 __all__ = ("DEBUGGING",)
@@ -140,8 +140,8 @@ def _os_lock(draft: Draft) -> None:
 
 
 def _locked(draft: Draft) -> None:
-    """The OS lock is set: every instruction is stepped all the same."""
-    draft.flags |= FLAG_OS_LOCK | FLAG_DEBUG
+    """The OS lock or the double lock is set: every instruction is stepped all the same."""
+    draft.flags |= FLAG_DEBUG | draft.random.choice((FLAG_OS_LOCK, FLAG_DOUBLE_LOCK))
     draft.at_el0(0.25)
     draft.draw(integer.REGISTER, 4)
 

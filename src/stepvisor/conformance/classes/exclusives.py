@@ -174,11 +174,11 @@ def _broken(draft: Draft) -> None:
 
 
 EXCLUSIVES = (
-    CaseClass("exclusive-loop", _loop),
-    CaseClass("exclusive-exits", _with_exits),
-    CaseClass("exclusive-compare", _compare_and_swap),
-    CaseClass("exclusive-skip", _skip_inside),
-    CaseClass("exclusive-return", _return_inside, share=0.5),
-    CaseClass("exclusive-wait", _wait_for_event, share=0.5),
-    CaseClass("exclusive-broken", _broken, share=0.5),
+    CaseClass("exclusive-loop", _loop, least=12),
+    CaseClass("exclusive-exits", _with_exits, least=10),
+    CaseClass("exclusive-compare", _compare_and_swap, least=11),
+    CaseClass("exclusive-skip", _skip_inside, least=11),
+    CaseClass("exclusive-return", _return_inside, least=10, share=0.5),
+    CaseClass("exclusive-wait", _wait_for_event, least=12, share=0.5),
+    CaseClass("exclusive-broken", _broken, least=9, share=0.5),
 )

@@ -90,9 +90,9 @@ def _priority_mask(draft: Draft) -> None:
 
 
 INTERRUPTS = (
-    CaseClass("interrupt-at-start", _unmasked_at_start, interrupts=_BOTH),
-    CaseClass("interrupt-unmask", _unmask, interrupts=_BOTH),
+    CaseClass("interrupt-at-start", _unmasked_at_start, linear=True, interrupts=_BOTH),
+    CaseClass("interrupt-unmask", _unmask, linear=True, interrupts=_BOTH),
     CaseClass("interrupt-by-return", _unmask_by_return, interrupts=_BOTH),
-    CaseClass("interrupt-wait", _wait, interrupts=_BOTH, share=0.5),
-    CaseClass("interrupt-priority", _priority_mask, interrupts=_BOTH, share=0.5),
+    CaseClass("interrupt-wait", _wait, linear=True, interrupts=_BOTH, share=0.5),
+    CaseClass("interrupt-priority", _priority_mask, linear=True, interrupts=_BOTH, share=0.5),
 )

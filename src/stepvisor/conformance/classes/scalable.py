@@ -1,4 +1,4 @@
-"""SVE, where the CPU has it. What is compared beyond 128 bits are the stores at the end of a case."""
+"""SVE. What lies beyond 128 bits is compared by the stores at the end of a case."""
 
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import Draft
@@ -11,6 +11,7 @@ __all__ = ("SCALABLE",)
 _CHANCE_OF_EL0 = 0.25
 _PREDICATES = 16
 _LOADED, _STORED = 6, 4
+_PTRUE = 0x2518_E000
 _SETFFR = 0x252C_9000
 _READ_FFR = 0x2519_F000
 _LOAD, _STORE = 0x8580_4000, 0xE580_4000

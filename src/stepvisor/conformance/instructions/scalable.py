@@ -3,15 +3,7 @@
 from stepvisor.conformance.features import Feature
 from stepvisor.conformance.pattern import Fields, Instruction
 
-__all__ = (
-    "COMPUTE",
-    "FIRST_FAULT",
-    "LOAD",
-    "LOAD_PREDICATE",
-    "PREDICATE",
-    "STORE",
-    "STORE_PREDICATE",
-)
+__all__ = ("COMPUTE", "FIRST_FAULT", "LOAD", "PREDICATE", "STORE")
 
 _SVE = Feature.SVE
 
@@ -105,6 +97,3 @@ STORE = (
         _SVE,
     ),
 )
-
-LOAD_PREDICATE = Instruction("ldr", "1000010110 000000 000 00i bbbbb 0 dddd", None, _SVE)
-STORE_PREDICATE = Instruction("str", "1110010110 000000 000 00i bbbbb 0 dddd", None, _SVE)

@@ -1,0 +1,201 @@
+"""The suite sees each rule of stepping broken: one mutant of the monitor for each.
+
+Not to be seen on QEMU 7.2: an OS lock that is not cleared (it looks at another bit of OSLSR_EL1;
+the double lock stands for both), an exception class taken by a bare shift (ESR_EL2 has no ISS2
+there), and a WFI that is not trapped (QEMU does not halt for one that is stepped).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from builds import guest_image, mutated_monitor
+
+from stepvisor.conformance.suite import Plan, run_suite
+from stepvisor.errors import GuestError, MonitorError
+
+pytestmark = pytest.mark.conformance
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is broken, how, and which classes must see it."""
+
+    rule: str
+    changes: dict[str, tuple[str, str]]
+    seen_by: tuple[str, ...]
+    cpu: str = "cortex-a57"
+
+
+MUTANTS = (
+    Mutant(
+        "SPSR.SS is set again on every entry",
+        {
+            "trap.c": (
+                "		step_select_free_view(v);\n}",
+                """		step_select_free_view(v);
+	else if (v->step.going && !v->step.region)
+		v->frame.pstate |= SPSR_ELx_SS;
+}""",
+            )
+        },
+        ("hypercall",),
+    ),
+    Mutant(
+        "MDSCR_EL1.SS is not set",
+        {
+            "step.c": (
+                "	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);\n	set_going",
+                "	set_going",
+            )
+        },
+        ("data-register",),
+    ),
+    Mutant(
+        "the OS double lock is not cleared",
+        {
+            "guest_debug.c": (
+                "	if (step->guest_osdlr)\n		write_sysreg(osdlr_el1, 0);\n",
+                "",
+            )
+        },
+        ("debug-locked",),
+    ),
+    Mutant(
+        "trapped debug registers are undefined",
+        {
+            "sysreg_trap.c": (
+                "	return debug_register_write(v, key, value) ? TRAP_EMULATED : TRAP_UNDEFINED;",
+                "	return TRAP_UNDEFINED;",
+            )
+        },
+        ("debug-register",),
+    ),
+    Mutant(
+        "trapped debug registers show ours",
+        {
+            "debug_registers.c": (
+                "*value = stepping ? v->step.guest_mdscr : read_sysreg(mdscr_el1);",
+                "*value = read_sysreg(mdscr_el1);",
+            )
+        },
+        ("debug-register",),
+    ),
+    Mutant(
+        "an SMC is taken for an HVC: its address for that of the next instruction",
+        {"psci.c": ("	return TRAP_EMULATED;\n", "	return TRAP_RETRY;\n")},
+        ("firmware-call",),
+    ),
+    Mutant(
+        "an HVC is taken for an SMC: the next instruction's address for its own",
+        {"smc.c": ("	v->frame.pc -= INSTRUCTION_SIZE;\n", "")},
+        ("exception",),
+    ),
+    Mutant(
+        "the guest's breakpoints are kept from it",
+        {
+            "guest_debug.c": (
+                "	inject_same(v, esr);\n	return TRAP_INJECTED;",
+                "	(void)esr;\n	return TRAP_EMULATED;",
+            )
+        },
+        ("debug-breakpoint",),
+    ),
+    Mutant(
+        "MDSCR_EL1 is not given back",
+        {"guest_debug.c": ("	write_sysreg(mdscr_el1, v->step.guest_mdscr);\n", "")},
+        ("data-immediate",),
+    ),
+    Mutant(
+        "SPSR_EL1 shows our SS",
+        {
+            "guest_debug.c": (
+                "	u64 spsr = hold_guest_pstate(v, read_sysreg(spsr_el1)) & ~SPSR_ELx_SS;",
+                "	u64 spsr = hold_guest_pstate(v, read_sysreg(spsr_el1));",
+            )
+        },
+        ("fault-data",),
+    ),
+    Mutant(
+        "the guest's own step is forgotten",
+        {
+            "guest_debug.c": (
+                "	v->step.guest_ss = is_eret(",
+                "	v->step.guest_ss = false && is_eret(",
+            )
+        },
+        ("debug-step-user",),
+    ),
+    Mutant(
+        "interrupts are not held back",
+        {
+            "hold.c": (
+                "void hold_interrupts(struct vcpu *v)\n{",
+                "void hold_interrupts(struct vcpu *v)\n{\n	return;",
+            )
+        },
+        ("sgi-storm-step",),
+    ),
+    Mutant(
+        "the masks that hold interrupts back stay",
+        {
+            "hold.c": (
+                "	v->frame.pstate = hold_guest_pstate(v, v->frame.pstate);\n",
+                "",
+            )
+        },
+        ("system-register",),
+    ),
+    Mutant(
+        "exclusive sequences are stepped",
+        {
+            "region.c": (
+                "	step->exits = 0;\n",
+                "	step->exits = 0;\n	if (pc)\n		return false;\n",
+            )
+        },
+        ("exclusive-loop",),
+    ),
+    Mutant(
+        "the breakpoints of an exclusive sequence stay",
+        {
+            "region.c": (
+                "i, step->guest_breakpoints[i][0], step->guest_breakpoints[i][1]);",
+                "i, step->exit[i], BREAKPOINT_CONTROL);",
+            )
+        },
+        ("exclusive-loop",),
+    ),
+    Mutant(
+        "an exclusive sequence has only the exit at its end",
+        {
+            "region.c": (
+                "		if ((target < start || target >= end) && !add_exit(step, target))",
+                "		if (target == start && !add_exit(step, target))",
+            )
+        },
+        ("exclusive-exits",),
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule)
+def test_a_broken_rule_is_seen(mutant: Mutant, tmp_path: Path) -> None:
+    monitor = mutated_monitor(tmp_path, mutant.changes)
+    for name in mutant.seen_by:
+        plan = Plan(
+            cpu=mutant.cpu,
+            seed=1,
+            count=300,
+            only=frozenset({name}),
+            monitor=monitor,
+            image=guest_image(),
+            patience=3,
+        )
+        try:
+            result = run_suite(plan)
+        except (MonitorError, GuestError):
+            return  # it does not even start
+        if result.failures:
+            return
+    pytest.fail(f"{', '.join(mutant.seen_by)} passed although {mutant.rule}")
