@@ -331,7 +331,7 @@ def test_probes_on_the_same_page_count_meanwhile(guest: stepvisor.Guest) -> None
         steps = step_all(guest, command, "vfs_read", task="dd")
         hits = [hit.symbol for hit in trace if hit.regs.x2 == 3]
 
-    assert sum(step.symbol == "vfs_read" and step.offset == 4 for step in steps) == 1
+    assert sum(step.place == "vfs_read+0x4" for step in steps if step.text) == 1
     # In order on each vCPU; the task may have moved from one to the other.
     assert sorted(hits) == ["vfs_read+0x4"] * 200 + ["vfs_write"] * 200
 
