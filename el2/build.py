@@ -60,8 +60,8 @@ def find_toolchain() -> Toolchain:
         return Toolchain((gcc, "-march=armv8-a"), (gcc, "-no-pie"), (f"{prefix}objcopy",))
     if importlib.util.find_spec("ziglang"):
         zig = (sys.executable, "-m", "ziglang")
-        # clang refuses `smc` on a core without EL3; zig instruments C for undefined behaviour, and its
-        # -mcpu overrides -mgeneral-regs-only: vector registers are the guest's.
+        # clang refuses `smc` on a core without EL3; zig instruments C for undefined behaviour, and
+        # its -mcpu overrides -mgeneral-regs-only: vector registers are the guest's.
         target = ("-target", "aarch64-freestanding-none", "-mcpu=generic+el3+el2vmsa-fp_armv8-neon")
         compiler = (*zig, "cc", *target, "-fno-sanitize=all")
         return Toolchain(compiler, compiler, (*zig, "objcopy"))
