@@ -96,13 +96,10 @@ static bool wait_for_sequence(struct vcpu *v, const struct sv_answer *answer, u6
 	u64 limit = __atomic_load_n(&timeout_ticks, __ATOMIC_RELAXED);
 	bool answered;
 
-	while (!(answered = __atomic_load_n(&answer->sequence, __ATOMIC_ACQUIRE) == sequence)) {
-		u64 now = read_sysreg(cntpct_el0);
-
-		/* Always as if the wait had just begun: this vCPU waits alone, the others run on. */
-		if (!host_wait(v, now) || now - start > limit)
+	/* However long it takes: this vCPU waits alone, the others run on. */
+	while (!(answered = __atomic_load_n(&answer->sequence, __ATOMIC_ACQUIRE) == sequence))
+		if (!host_look(v) || read_sysreg(cntpct_el0) - start > limit)
 			break;
-	}
 	return answered;
 }
 

@@ -88,15 +88,20 @@ void host_tick(struct vcpu *v)
 	host_tick_start(v);
 }
 
-bool host_wait(struct vcpu *v, u64 since)
+bool host_look(struct vcpu *v)
 {
-	if (read_sysreg(cntpct_el0) - since > control()->frequency / LONG_WAIT_FRACTION)
-		pause_begin(v);
 	/* The host's disarm command must get through even when every vCPU waits here. */
 	mailbox_poll(v);
 	check_heartbeat();
 	asm volatile("yield" ::: "memory");
 	return !monitor_unprobed();
+}
+
+bool host_wait(struct vcpu *v, u64 since)
+{
+	if (read_sysreg(cntpct_el0) - since > control()->frequency / LONG_WAIT_FRACTION)
+		pause_begin(v);
+	return host_look(v);
 }
 
 void host_wait_end(struct vcpu *v)

@@ -12,6 +12,9 @@ void host_tick_start(struct vcpu *v);
 /* The monitor's timer fired on this vCPU. */
 void host_tick(struct vcpu *v);
 
+/* One look at mailbox and heartbeat while this vCPU waits; false if the host is gone. */
+bool host_look(struct vcpu *v);
+
 /*
  * One look while this vCPU waits for the host, as it has done since the counter was at `since`; false when
  * waiting is over because the host is gone. A long wait stops the guest's clock until host_wait_end.
