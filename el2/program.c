@@ -16,7 +16,7 @@
 struct machine {
 	struct vcpu *v;
 	u32 slot;
-	u64 r[SV_PROGRAM_REGISTERS];
+	u64 r[SV_PROGRAM_REGISTERS] __attribute__((aligned(16)));
 	u64 faulted; /* bit n: register n holds what could not be read */
 	u64 faults;  /* bit n: the n-th captured value does */
 	u32 values;
@@ -57,7 +57,7 @@ static u64 stack_pointer(const struct vcpu *v)
 								 read_sysreg(sp_el0);
 }
 
-static u64 guest_value(const struct vcpu *v, u64 number)
+static u64 special_value(const struct vcpu *v, u64 number)
 {
 	switch (number) {
 	case SV_GUEST_VALUE_SP:
@@ -76,54 +76,22 @@ static u64 guest_value(const struct vcpu *v, u64 number)
 		return read_sysreg(tpidr_el0);
 	case SV_GUEST_VALUE_VCPU:
 		return v->index;
-	case SV_GUEST_VALUE_TICKS:
-		return read_sysreg(cntpct_el0);
 	default:
-		return v->frame.x[number];
+		return read_sysreg(cntpct_el0);
 	}
 }
 
-static u64 compute(u32 opcode, u64 a, u64 b)
+static u64 guest_value(const struct vcpu *v, u64 number)
 {
-	switch (opcode) {
-	case SV_OPCODE_ADD:
-		return a + b;
-	case SV_OPCODE_SUB:
-		return a - b;
-	case SV_OPCODE_MUL:
-		return a * b;
-	case SV_OPCODE_AND:
-		return a & b;
-	case SV_OPCODE_OR:
-		return a | b;
-	case SV_OPCODE_XOR:
-		return a ^ b;
-	case SV_OPCODE_SHL:
-		return b < 64 ? a << b : 0;
-	case SV_OPCODE_SHR:
-		return b < 64 ? a >> b : 0;
-	case SV_OPCODE_SAR:
-		return (u64)((int64_t)a >> (b < 64 ? b : 63));
-	case SV_OPCODE_EQ:
-		return a == b;
-	case SV_OPCODE_NE:
-		return a != b;
-	case SV_OPCODE_LTU:
-		return a < b;
-	case SV_OPCODE_LEU:
-		return a <= b;
-	case SV_OPCODE_LTS:
-		return (int64_t)a < (int64_t)b;
-	default:
-		return (int64_t)a <= (int64_t)b;
-	}
+	return number < SV_GUEST_VALUE_SP ? v->frame.x[number] : special_value(v, number);
 }
 
 /* What is computed from a value that could not be read counts as not read, too. */
 static void set(struct machine *m, u32 d, u64 value, bool faulted)
 {
 	m->r[d] = value;
-	m->faulted = (m->faulted & ~(1UL << d)) | (u64)faulted << d;
+	if (m->faulted | (u64)faulted)
+		m->faulted = (m->faulted & ~(1UL << d)) | (u64)faulted << d;
 }
 
 static bool is_faulted(const struct machine *m, u32 n)
@@ -147,11 +115,17 @@ static void note_value(struct machine *m, bool faulted)
 	m->values++;
 }
 
-static void emit(struct machine *m, const struct sv_instruction *i)
+/* Neither of two registers holds what could not be read, in nearly every hit. */
+static bool is_either_faulted(const struct machine *m, u32 a, u32 b)
 {
-	m->capture[m->size / sizeof(u64)] = m->r[i->a];
+	return m->faulted && (is_faulted(m, a) || is_faulted(m, b));
+}
+
+static void emit(struct machine *m, u64 value, bool faulted)
+{
+	m->capture[m->size / sizeof(u64)] = value;
 	m->size += sizeof(u64);
-	note_value(m, is_faulted(m, i->a));
+	note_value(m, faulted);
 }
 
 static u64 string_length(const u8 *text, u64 size)
@@ -202,20 +176,12 @@ static u64 *bucket(const struct vcpu *v, u64 number, u64 value)
 	return &buckets[(v->index * SV_HISTOGRAMS + number) * BUCKETS + bits];
 }
 
+/* What is not computed from registers alone; the rest is in run(). */
 static void execute(struct machine *m, const struct sv_instruction *i)
 {
 	switch (i->opcode) {
-	case SV_OPCODE_CONSTANT:
-		set(m, i->d, i->immediate, false);
-		break;
-	case SV_OPCODE_GUEST:
-		set(m, i->d, guest_value(m->v, i->immediate), false);
-		break;
 	case SV_OPCODE_LOAD:
 		load(m, i);
-		break;
-	case SV_OPCODE_EMIT:
-		emit(m, i);
 		break;
 	case SV_OPCODE_EMIT_STRING:
 		emit_string(m, i);
@@ -226,12 +192,8 @@ static void execute(struct machine *m, const struct sv_instruction *i)
 	case SV_OPCODE_COUNT_PROBE:
 		++*probe_counter(m->v, m->slot);
 		break;
-	case SV_OPCODE_HISTOGRAM:
-		++*bucket(m->v, i->immediate, m->r[i->a]);
-		break;
 	default:
-		set(m, i->d, compute(i->opcode, m->r[i->a], m->r[i->b]),
-		    is_faulted(m, i->a) || is_faulted(m, i->b));
+		++*bucket(m->v, i->immediate, m->r[i->a]);
 	}
 }
 
@@ -239,20 +201,82 @@ static void execute(struct machine *m, const struct sv_instruction *i)
 static bool run(struct machine *m, const struct sv_instruction *i)
 {
 	for (;; i++) {
+		u64 a = m->r[i->a];
+		u64 b = m->r[i->b];
+
 		switch (i->opcode) {
 		case SV_OPCODE_ACCEPT:
 			return true;
 		case SV_OPCODE_REJECT:
 			return false;
+		case SV_OPCODE_CONSTANT:
+			set(m, i->d, i->immediate, false);
+			continue;
+		case SV_OPCODE_GUEST:
+			set(m, i->d, guest_value(m->v, i->immediate), false);
+			continue;
+		case SV_OPCODE_EMIT:
+			emit(m, a, is_faulted(m, i->a));
+			continue;
+		case SV_OPCODE_EMIT_GUEST:
+			emit(m, guest_value(m->v, i->immediate), false);
+			continue;
 		case SV_OPCODE_JUMP:
 			i += i->target;
-			break;
+			continue;
 		case SV_OPCODE_JUMP_IF_ZERO:
-			i += m->r[i->a] ? 0 : i->target;
+			i += a ? 0 : i->target;
+			continue;
+		case SV_OPCODE_ADD:
+			a += b;
+			break;
+		case SV_OPCODE_SUB:
+			a -= b;
+			break;
+		case SV_OPCODE_MUL:
+			a *= b;
+			break;
+		case SV_OPCODE_AND:
+			a &= b;
+			break;
+		case SV_OPCODE_OR:
+			a |= b;
+			break;
+		case SV_OPCODE_XOR:
+			a ^= b;
+			break;
+		case SV_OPCODE_SHL:
+			a = b < 64 ? a << b : 0;
+			break;
+		case SV_OPCODE_SHR:
+			a = b < 64 ? a >> b : 0;
+			break;
+		case SV_OPCODE_SAR:
+			a = (u64)((int64_t)a >> (b < 64 ? b : 63));
+			break;
+		case SV_OPCODE_EQ:
+			a = a == b;
+			break;
+		case SV_OPCODE_NE:
+			a = a != b;
+			break;
+		case SV_OPCODE_LTU:
+			a = a < b;
+			break;
+		case SV_OPCODE_LEU:
+			a = a <= b;
+			break;
+		case SV_OPCODE_LTS:
+			a = (int64_t)a < (int64_t)b;
+			break;
+		case SV_OPCODE_LES:
+			a = (int64_t)a <= (int64_t)b;
 			break;
 		default:
 			execute(m, i);
+			continue;
 		}
+		set(m, i->d, a, is_either_faulted(m, i->a, i->b));
 	}
 }
 
@@ -261,6 +285,10 @@ static void put_record(struct machine *m)
 	struct sv_record_capture *record;
 	u64 size = sizeof(*record) + m->size;
 
+	if (!m->values) {
+		ring_put_hit(m->v, m->slot);
+		return;
+	}
 	record = (struct sv_record_capture *)ring_reserve(m->v, SV_RECORD_CAPTURE, size);
 	if (!record)
 		return;
@@ -270,18 +298,19 @@ static void put_record(struct machine *m)
 	ring_publish(m->v, size);
 }
 
-bool program_run(struct vcpu *v, u32 program, u32 slot)
+/* Within one page, for the reason in hot.h. */
+__attribute__((aligned(2048))) bool program_run(struct vcpu *v, u32 program, u32 slot)
 {
 	struct machine m;
 
-	/* Not the capture: a kilobyte to clear for every hit. */
+	/* Not the capture: a kilobyte to clear for every hit. Builtin: a few stores, no loop. */
 	m.v = v;
 	m.slot = slot;
 	m.faulted = 0;
 	m.faults = 0;
 	m.values = 0;
 	m.size = 0;
-	memset(m.r, 0, sizeof(m.r));
+	__builtin_memset(m.r, 0, sizeof(m.r));
 	if (!run(&m, program_store(program - 1)))
 		return false;
 	put_record(&m);

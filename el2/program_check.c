@@ -29,6 +29,7 @@ static bool operands_are_right(const struct sv_instruction *i, u32 left)
 {
 	switch (i->opcode) {
 	case SV_OPCODE_GUEST:
+	case SV_OPCODE_EMIT_GUEST:
 		return i->immediate <= SV_GUEST_VALUE_TICKS;
 	case SV_OPCODE_JUMP:
 	case SV_OPCODE_JUMP_IF_ZERO:
@@ -42,14 +43,14 @@ static bool operands_are_right(const struct sv_instruction *i, u32 left)
 	case SV_OPCODE_HISTOGRAM:
 		return i->immediate < SV_HISTOGRAMS;
 	default:
-		return i->opcode <= SV_OPCODE_COUNT_PROBE;
+		return i->opcode <= SV_OPCODE_EMIT_GUEST;
 	}
 }
 
 /* Bytes that an instruction may add to the record. */
 static u64 captured(const struct sv_instruction *i)
 {
-	if (i->opcode == SV_OPCODE_EMIT)
+	if (i->opcode == SV_OPCODE_EMIT || i->opcode == SV_OPCODE_EMIT_GUEST)
 		return sizeof(u64);
 	return i->opcode == SV_OPCODE_EMIT_STRING ? STRING_HEADER + rounded(i->target) : 0;
 }

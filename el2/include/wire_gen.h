@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x2dd3cc7b12ff8b8a)
+#define SV_ABI_HASH REG_UL(0xf5402ece8809e79c)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -241,6 +241,7 @@
 #define SV_OPCODE_COUNT REG_U(24)
 #define SV_OPCODE_HISTOGRAM REG_U(25)
 #define SV_OPCODE_COUNT_PROBE REG_U(26)
+#define SV_OPCODE_EMIT_GUEST REG_U(27)
 
 /* what GUEST reads by its immediate; 0 to 30 are x0 to x30 */
 #define SV_GUEST_VALUE_SP REG_U(31)
@@ -692,7 +693,7 @@ struct sv_answer {
 	u64 reserved[21];
 };
 
-/* a hit of a probe with a program; the captured values follow: 8 bytes each, or for a string its length in bytes (bit 63: cut short by a fault) and its bytes, padded to 8 */
+/* a hit of a probe whose program captures something (else it is a HIT); the captured values follow: 8 bytes each, or for a string its length in bytes (bit 63: cut short by a fault) and its bytes, padded to 8 */
 struct sv_record_capture {
 	struct sv_record record;
 	u64 faults; /* bit n: the n-th captured value was read from memory that is not there, and is 0 or cut short */
@@ -705,7 +706,7 @@ struct sv_instruction {
 	u8 a;
 	u8 b; /* LOAD: bytes, 1, 2, 4 or 8 */
 	u32 target; /* jumps: instructions forward from the next one; EMIT_STRING: bytes at most */
-	u64 immediate; /* CONSTANT; offset of LOAD; number of COUNT, HISTOGRAM and GUEST */
+	u64 immediate; /* CONSTANT; offset of LOAD; number of COUNT, HISTOGRAM, GUEST and EMIT_GUEST */
 };
 
 /* one probe of an ARM command; DISARM reads `slot` only */

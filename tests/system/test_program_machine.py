@@ -15,6 +15,7 @@ from stepvisor._gen import wire
 from stepvisor.errors import ExpressionError, MonitorError
 from stepvisor.monitor.arming import Programs
 from stepvisor.monitor.capture import RawCaptures
+from stepvisor.monitor.events import HIT_DTYPE
 from stepvisor.monitor.interface import ProbeRequest
 from stepvisor.monitor.mailbox import RefusedError
 from stepvisor.monitor.program import GuestValue, Instruction, Opcode, Program, encode, refusal
@@ -33,6 +34,11 @@ class CapturingGuest(BareGuest):
     """Keeps capture records, too."""
 
     captures: list[RawCaptures]
+
+    @property
+    def plain(self) -> NDArray[np.void]:
+        """Hits without captures."""
+        return np.concatenate([np.empty(0, HIT_DTYPE), *self._hits])
 
     def drain(self) -> None:
         drained = self.monitor.drain()
@@ -54,12 +60,14 @@ class Bench:
         """The records of a hit per case."""
         number = self.guest.monitor.load_program(asked.program())
         captures = self.hit(number, cases)
+        assert asked.layout is not None
         return np.concatenate(
             [np.empty(0, asked.layout.dtype), *(asked.layout.decode(raw) for raw in captures)]
         )
 
     def hit(self, program: int, cases: NDArray[np.uint64]) -> list[RawCaptures]:
         self.guest.captures = []
+        self.guest._hits = []
         self.guest.machine.ram.write(self.guest.address("cases"), cases.tobytes())
         request = self.request(program)
         self.guest.monitor.arm([request])
@@ -237,7 +245,7 @@ def random_instruction(rng: random.Random, left: int) -> Instruction:
         target = rng.randrange(max(left, 1))
     elif opcode is Opcode.CONSTANT:
         immediate = rng.choice((*INTERESTING, rng.getrandbits(64)))
-    elif opcode is Opcode.GUEST:
+    elif opcode in {Opcode.GUEST, Opcode.EMIT_GUEST}:
         immediate = rng.randrange(8)
     elif opcode is Opcode.EMIT_STRING:
         opcode = Opcode.EMIT
@@ -276,7 +284,9 @@ def test_random_programs(bench: Bench, seed: int) -> None:
     outcomes = [machine.simulate(code, dict(enumerate(row)), memory) for row in cases.tolist()]
 
     found = [row for raw in captures for row in payloads(raw)]
-    assert found == [outcome.values for outcome in outcomes if outcome.accepted]
+    accepted = [outcome.values for outcome in outcomes if outcome.accepted]
+    assert found == [values for values in accepted if values]
+    assert len(bench.guest.plain) == sum(not values for values in accepted)
     counted = [number for outcome in outcomes for number in outcome.counted]
     now = tallies.counters() - before[0]
     assert now.tolist() == np.bincount(counted, minlength=1024).tolist()

@@ -55,6 +55,8 @@ def simulate(code: Sequence[Instruction], guest: Mapping[int, int], memory: Memo
                 r[i.d] = guest[i.immediate]
             case Opcode.LOAD:
                 r[i.d] = read(memory, (a + i.immediate) & MASK, i.b)
+            case Opcode.EMIT_GUEST:
+                out.values.append(guest[i.immediate])
             case _ if i.opcode in _NOTED:
                 note(out, i, a)
             case _:

@@ -201,6 +201,8 @@ END = Instruction(Opcode.ACCEPT)
         ([Instruction(Opcode.JUMP_IF_ZERO, target=5), END], "jumps out"),
         ([Instruction(Opcode.ADD, d=16), END], "registers"),
         ([Instruction(Opcode.GUEST, immediate=40), END], "guest value"),
+        ([Instruction(Opcode.EMIT_GUEST, immediate=40), END], "guest value"),
+        ([*[Instruction(Opcode.EMIT_GUEST)] * 129, END], "captures"),
         ([Instruction(Opcode.LOAD, b=3), END], "bytes"),
         ([Instruction(Opcode.COUNT, immediate=1024), END], "counter"),
         ([Instruction(Opcode.HISTOGRAM, immediate=128), END], "histogram"),
@@ -226,6 +228,14 @@ def test_order_and_jumps_of_a_whole_program() -> None:
     assert [run.histogram for run in runs] == [[], [(7, 9)], [(7, 9)]]
     assert [run.values for run in runs] == [[], [5], [6]]
     assert runs[2].strings == [(77, 64)]
+
+
+def test_without_captures_the_record_is_plain() -> None:
+    asked = read_program(where="x0 == 1")
+    assert asked is not None
+    assert asked.layout is None
+    opcodes = {instruction.opcode for instruction in asked.program().code}
+    assert opcodes & {Opcode.EMIT, Opcode.EMIT_GUEST} == set()
 
 
 def test_counting_only() -> None:

@@ -75,7 +75,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0x2dd3cc7b12ff8b8a
+ABI_HASH: Final = 0xf5402ece8809e79c
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -343,6 +343,7 @@ class Opcode(IntEnum):
     COUNT = 24
     HISTOGRAM = 25
     COUNT_PROBE = 26
+    EMIT_GUEST = 27
 
 
 class GuestValue(IntEnum):
@@ -1073,7 +1074,7 @@ RECORD_CAPTURE: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 40,
     }
 )
-"""a hit of a probe with a program; the captured values follow: 8 bytes each, or for a string its length in bytes (bit 63: cut short by a fault) and its bytes, padded to 8"""
+"""a hit of a probe whose program captures something (else it is a HIT); the captured values follow: 8 bytes each, or for a string its length in bytes (bit 63: cut short by a fault) and its bytes, padded to 8"""
 
 INSTRUCTION: Final[np.dtype[np.void]] = np.dtype(
     {

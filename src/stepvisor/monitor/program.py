@@ -44,8 +44,10 @@ LONGEST_STRING = 512
 
 _ENDS = frozenset({Opcode.ACCEPT, Opcode.REJECT})
 _JUMPS = frozenset({Opcode.JUMP, Opcode.JUMP_IF_ZERO})
+_EMITS = frozenset({Opcode.EMIT, Opcode.EMIT_GUEST})
 _SIZES = frozenset({1, 2, 4, 8})
 _STRING_HEADER = 8
+_GUEST_VALUES = frozenset({*range(31), *(int(value) for value in GuestValue)})
 
 
 class Instruction(NamedTuple):
@@ -80,7 +82,7 @@ def encode(program: Program) -> NDArray[np.void]:
 
 def captured_bytes(instruction: Instruction) -> int:
     """Bytes that an instruction may add to the record."""
-    if instruction.opcode is Opcode.EMIT:
+    if instruction.opcode in _EMITS:
         return 8
     if instruction.opcode is Opcode.EMIT_STRING:
         return _STRING_HEADER + (instruction.target + 7) // 8 * 8
@@ -108,7 +110,8 @@ def _operands(i: Instruction, left: int) -> str | None:
     if max(i.d, i.a, i.b) >= PROGRAM_REGISTERS:
         return f"registers are 0 to {PROGRAM_REGISTERS - 1}"
     checks: dict[Opcode, tuple[bool, str]] = {
-        Opcode.GUEST: (i.immediate in set(GuestValue) | set(range(31)), "no such guest value"),
+        Opcode.GUEST: (i.immediate in _GUEST_VALUES, "no such guest value"),
+        Opcode.EMIT_GUEST: (i.immediate in _GUEST_VALUES, "no such guest value"),
         Opcode.LOAD: (i.b in _SIZES, "loads have 1, 2, 4 or 8 bytes"),
         Opcode.EMIT_STRING: (i.target <= LONGEST_STRING, "the string is too long"),
         Opcode.COUNT: (i.immediate < COUNTERS, "no such counter"),

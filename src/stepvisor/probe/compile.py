@@ -54,6 +54,8 @@ class Compiler:
         if isinstance(node, Text):
             self.value(node.address)
             self._out.put(Opcode.EMIT_STRING, target=node.limit)
+        elif isinstance(node, Guest):
+            self._out.put(Opcode.EMIT_GUEST, immediate=node.number)
         else:
             self.value(node)
             self._out.put(Opcode.EMIT)

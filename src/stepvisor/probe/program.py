@@ -18,10 +18,7 @@ from stepvisor.probe.compile import Compiler
 from stepvisor.probe.expression import Node, Text
 from stepvisor.probe.parse import SymbolFinder, parse, parse_capture
 
-__all__ = ("DEFAULT_CAPTURE", "HitProgram", "read_program")
-
-DEFAULT_CAPTURE = tuple(f"x{number}" for number in range(6))
-"""What a record holds when nothing is said."""
+__all__ = ("HitProgram", "read_program")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +35,16 @@ class HitProgram:
 
     where: Node | None
     capture: tuple[tuple[str, Node | Text], ...]
+    """Nothing for a plain record."""
     count: tuple[_Part, ...]
     histograms: tuple[_Part, ...]
     record: bool
 
     @property
-    def layout(self) -> CaptureLayout:
-        """What a record holds."""
+    def layout(self) -> CaptureLayout | None:
+        """What a record holds; None when it is a plain one."""
+        if not self.capture:
+            return None
         return CaptureLayout(tuple(_column(text, node) for text, node in self.capture))
 
     @property
@@ -104,7 +104,7 @@ def read_program(
         return None
     made = HitProgram(
         where=None if where is None else parse(where, symbol),
-        capture=tuple((t.strip(), parse_capture(t, symbol)) for t in capture or DEFAULT_CAPTURE),
+        capture=tuple((t.strip(), parse_capture(t, symbol)) for t in capture),
         count=tuple(_Part(text.strip(), parse(text, symbol)) for text in count),
         histograms=tuple(_Part(text.strip(), parse(text, symbol)) for text in histograms),
         record=record,

@@ -13,7 +13,7 @@ from stepvisor.errors import GuestError, ProbeError
 from stepvisor.monitor.events import Notice
 from stepvisor.monitor.interface import Backend, Policy, PoolUse, ProbeRequest, Progress
 from stepvisor.probe.many import Refused
-from stepvisor.probe.program import DEFAULT_CAPTURE, HitProgram
+from stepvisor.probe.program import HitProgram
 from stepvisor.trace.collector import Collector
 from stepvisor.trace.columns import PLAIN, HitFormat
 from stepvisor.trace.histogram import Histogram
@@ -243,11 +243,7 @@ class Trace:
         if self._asked is None:
             return
         self._probes = with_programs(self._backend, self._probes, self._asked)
-        self._format = HitFormat(
-            self._asked.layout,
-            plain=tuple(text for text, _ in self._asked.capture) == DEFAULT_CAPTURE,
-            slots=self._symbols,
-        )
+        self._format = HitFormat(self._asked.layout, self._symbols)
         self._tally = TraceTally(self._backend, self._probes, self._asked)
 
     def _arm(self) -> None:
