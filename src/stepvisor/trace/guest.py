@@ -25,7 +25,7 @@ from stepvisor.probe.trap import parse_trap, planted
 from stepvisor.symbols.kaslr import find_kernel_base
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import comm_offset
-from stepvisor.trace.events import EventHub
+from stepvisor.trace.events import Callback, EventHub
 from stepvisor.trace.guarded import GuardedPages
 from stepvisor.trace.listener import Listener
 from stepvisor.trace.load import load_guest
@@ -276,6 +276,7 @@ class Guest:
         limit: int = 0,
         timeout: float = 60.0,
         trap: str | None = None,
+        answer: Callback | None = None,
     ) -> Stepping:
         """Step the next run of a function, one instruction after the other.
 
@@ -295,6 +296,7 @@ class Guest:
         :param limit: Instructions at most; 0 for any number.
         :param timeout: Seconds to wait for the run, and for each step.
         :param trap: "smc" or "brk" is planted; by default whichever is reached.
+        :param answer: Called with the event of every step; the vCPU waits and does what it says.
         :raise SymbolError: When a symbol does not exist.
         :raise InputError: When something else that is asked for cannot be.
 
@@ -319,6 +321,7 @@ class Guest:
             end=end,
             task=None if task is None else task_filter(task, self._comm_offset),
             timeout=timeout,
+            answer=answer,
         )
         self._traces = [old for old in self._traces if not old.closed] + [stepping]
         return stepping

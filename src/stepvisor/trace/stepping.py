@@ -13,7 +13,7 @@ from stepvisor.monitor.events import EVENT_DTYPE
 from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
 from stepvisor.monitor.vocabulary import Event, Outcome, StepEnd, StepOption, TaskFilter
 from stepvisor.symbols.table import SymbolTable
-from stepvisor.trace.events import Consumer, EventHub
+from stepvisor.trace.events import Callback, Consumer, EventHub
 from stepvisor.trace.step import Step, StepReader
 
 __all__ = ("Stepping",)
@@ -40,6 +40,7 @@ class Stepping:
         end: StepEnd,
         task: TaskFilter | None,
         timeout: float,
+        answer: Callback | None = None,
     ) -> None:
         """Not armed yet. The first of `probes` starts stepping.
 
@@ -54,7 +55,11 @@ class Stepping:
         self._task = task
         self._timeout = timeout
         vcpus = frozenset(range(backend.capabilities.vcpus))
-        self._consumer = Consumer(frozenset({Event.SINGLESTEP}), vcpus)
+        steps = frozenset({Event.SINGLESTEP})
+        self._consumer = Consumer(steps, vcpus)
+        self._consumers = [self._consumer]
+        if answer is not None:
+            self._consumers.append(Consumer(steps, vcpus, callback=answer, synchronous=True))
         self._armed = False
         self._closed = False
         self._reader: StepReader | None = None
@@ -93,7 +98,8 @@ class Stepping:
             raise GuestError(message)
         self._hub.claim_stepping(self)
         try:
-            self._hub.add(self._consumer)
+            for consumer in self._consumers:
+                self._hub.add(consumer)
             self._armed = True
             self._backend.set_policy(Policy.BLOCK)
             self._backend.configure_step(self._options, self._end, self._task)
@@ -181,7 +187,8 @@ class Stepping:
     def _let_go(self) -> None:
         self._closed = True
         self._hub.release_stepping(self)
-        self._hub.remove(self._consumer)
+        for consumer in self._consumers:
+            self._hub.remove(consumer)
 
     def _too_late(self) -> GuestError:
         label = self._probes[0].label
