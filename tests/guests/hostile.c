@@ -38,14 +38,13 @@ u64 enter_el0(u64 code, u64 argument);
 u64 armed_target(u64 number, u64 unused);
 u64 fp_off(u64 a, u64 b);
 
-#define EACH_CALL(X)                                                                               \
-	X(smc_0)                                                                                   \
-	X(smc_1)                                                                                   \
-	X(smc_7)                                                                                   \
-	X(smc_8000)                                                                                \
-	X(smc_ffff) X(hvc_0) X(hvc_1) X(hvc_ffff) X(udf) X(unallocated) X(mrs_hcr) X(msr_vbar_el2) \
-		X(msr_vttbr) X(mrs_cnthp) X(msr_ich_hcr) X(tlbi_alle1) X(at_s12) X(msr_sp_el1)     \
-			X(brk) X(hlt) X(dcps2) X(drps)
+/* clang-format off */
+#define EACH_CALL(X) \
+	X(smc_0) X(smc_1) X(smc_7) X(smc_8000) X(smc_ffff) X(hvc_0) \
+	X(hvc_1) X(hvc_ffff) X(udf) X(unallocated) X(mrs_hcr) X(msr_vbar_el2) \
+	X(msr_vttbr) X(mrs_cnthp) X(msr_ich_hcr) X(tlbi_alle1) X(at_s12) X(msr_sp_el1) \
+	X(brk) X(hlt) X(dcps2) X(drps)
+/* clang-format on */
 #define DECLARE(name) u64 call_##name(u64 a, u64 b);
 EACH_CALL(DECLARE)
 
