@@ -27,6 +27,7 @@ __all__ = (
     "EL1H",
     "EL1T",
     "GUARDED_ALIAS",
+    "PACIASP",
     "USER_ALIAS",
     "Case",
     "Run",
@@ -48,6 +49,7 @@ DATA = 0x4A00_0000
 DATA_SIZE = 0x10_0000
 _CASE_WORDS = 4
 _SVC = 0xD400_0001
+PACIASP = 0xD503_233F
 
 UPPER_HALF = 0xFFFF_FF80_0000_0000
 GIGABYTE = 1 << 30

@@ -18,7 +18,17 @@ from stepvisor.errors import StepvisorError
 
 __all__ = ("main",)
 
-_COMMANDS = ("trace", "step", "boot", "symbols", "guest", "doctor", "selftest", "conformance")
+_COMMANDS = (
+    "trace",
+    "step",
+    "plan",
+    "boot",
+    "symbols",
+    "guest",
+    "doctor",
+    "selftest",
+    "conformance",
+)
 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM

@@ -17,11 +17,17 @@ _DECODERS = (
     *emulate_control.DECODERS,
 )
 
+_BY_TOP_BYTE = tuple(
+    tuple(entry for entry in _DECODERS if (top << 24 ^ entry[1]) & entry[0] >> 24 << 24 == 0)
+    for top in range(256)
+)
+"""What a word may be, by its most significant byte: a kernel has millions of words."""
+
 
 @functools.lru_cache(maxsize=1 << 16)
 def decode(word: int) -> Emulation | None:
     """What a monitor does in place of instruction `word`; None: it must be stepped."""
-    for mask, value, decoder in _DECODERS:
+    for mask, value, decoder in _BY_TOP_BYTE[word >> 24]:
         if word & mask == value:
             return decoder(word)
     return None

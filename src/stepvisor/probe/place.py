@@ -49,7 +49,7 @@ class Code:
         index = (target.offset - start) // WORD_SIZE
         region = exclusive_region(words, index)
         if region is not None:
-            raise _in_region(target, self._virtual_base + target.offset, index, region)
+            raise _in_region(target, self.address(target), index, region)
         word = words[index]
         return self.planned(target, slot, word, _choose(target, word, wanted))
 
@@ -57,13 +57,17 @@ class Code:
         """What to arm for `target`, whose instruction is `word`."""
         return ProbeRequest(
             slot=slot,
-            va=self._virtual_base + target.offset,
+            va=self.address(target),
             ipa=self._physical_base + target.offset,
             word=word,
             plan=choice.plan,
             label=target.label,
             emulation=choice.emulation,
         )
+
+    def address(self, target: Target) -> int:
+        """Virtual address of `target`."""
+        return self._virtual_base + target.offset
 
     @property
     def text(self) -> range:

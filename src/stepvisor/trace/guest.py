@@ -151,6 +151,12 @@ class Guest:
             return 0.0
         return (monitor.user_ticks - monitor.start_ticks) / monitor.frequency
 
+    @property
+    def code(self) -> Code:
+        """The kernel's code as it is now; waits until user space runs."""
+        self.wait_user()
+        return self._code()
+
     def wait_user(self, timeout: float = _BOOT_SECONDS) -> None:
         """Wait until user space runs.
 
