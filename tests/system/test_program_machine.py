@@ -176,6 +176,25 @@ def test_faults_are_values(bench: Bench) -> None:
     assert set(records["v6"].tolist()) == {b"abc"}
 
 
+def test_values_across_the_end_of_memory(bench: Bench) -> None:
+    """A number of which a part is there is none; of a string that part stays."""
+    asked = read_program(capture=("u64[x0]", "u8[x0 + 3]", "str(x0, 8)", "u32[x0]"))
+    assert asked is not None
+    guest = bench.guest
+    end = guest.parameters.ram_base + guest.parameters.ram_size
+    guest.machine.ram.write(end - 4, b"abcd")
+    cases = np.zeros((CASES, REGISTERS), np.uint64)
+    cases[:, 0] = end - 4
+
+    records = bench.ask(asked, cases)
+
+    assert records["faults"].tolist() == [0b0101] * CASES
+    assert set(records["v0"].tolist()) == {0}
+    assert set(records["v1"].tolist()) == {ord("d")}
+    assert set(records["v2"].tolist()) == {b"abcd"}
+    assert set(records["v3"].tolist()) == {int.from_bytes(b"abcd", "little")}
+
+
 def test_strings_of_all_lengths(bench: Bench) -> None:
     """The limit, the zero byte, whichever comes first; at any alignment."""
     asked = read_program(capture=("str(x7, 13)", "x0", "str(x7 + 1, 200)"))
