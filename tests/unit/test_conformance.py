@@ -21,7 +21,7 @@ from stepvisor.conformance.pattern import Instruction, Registers
 from stepvisor.conformance.suite import Plan, names, run_suite
 from stepvisor.errors import InputError, SetupError
 
-GROUPS = ("integer", "memory", "scalable", "vector")
+GROUPS = ("integer", "memory", "scalable", "tags", "vector")
 EVERYTHING = ~Feature(0)
 GUEST = Descriptor(
     mailbox=0x4803_0000,

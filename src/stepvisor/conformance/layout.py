@@ -142,7 +142,7 @@ MAILBOX = np.dtype(
 )
 
 _LOG_SIZE = 64 * 16
-_BREAKPOINTS = ("DBGBVR0_EL1", "DBGBCR0_EL1", "DBGBVR1_EL1", "DBGBCR1_EL1")
+_BEHIND_LOG = ("DBGBVR0_EL1", "DBGBCR0_EL1", "DBGBVR1_EL1", "DBGBCR1_EL1", "allocation tags")
 
 _MAGIC = b"SVCONFORMANCE001"
 
@@ -201,7 +201,7 @@ def name_word(index: int) -> str:
     offset = index * 8
     behind_log = (offset - STATE.itemsize - SCRATCH_SIZE - _LOG_SIZE) // 8
     if behind_log >= 0:
-        return _BREAKPOINTS[behind_log]
+        return _BEHIND_LOG[behind_log]
     if offset >= STATE.itemsize + SCRATCH_SIZE:
         entry, part = divmod((offset - STATE.itemsize - SCRATCH_SIZE) // 8, 2)
         return f"debugger's log, entry {entry}, {'esr' if part else 'pc'}"

@@ -24,6 +24,8 @@ _BOOT_SECONDS = 60.0
 _HEARTBEAT_MS = 30_000
 _MEMORY = 64 * MIB
 _BASE = 0x4800_0000
+_WITH_TAGS = "max"
+"""The model that can have memory with allocation tags; QEMU refuses it to others."""
 
 
 class Interrupts(enum.Enum):
@@ -78,7 +80,8 @@ class El2Target:
 
     def __init__(self, cpu: str, vcpus: int = 1, monitor: Path | None = None) -> None:
         """A machine of `vcpus` CPUs of QEMU's model `cpu`; nothing runs yet."""
-        config = MachineConfig(cpu=cpu, vcpus=vcpus, memory=_MEMORY)
+        tagged = cpu.startswith(_WITH_TAGS)
+        config = MachineConfig(cpu=cpu, vcpus=vcpus, memory=_MEMORY, tagged_memory=tagged)
         self._machine = Machine(config, monitor or find_monitor_image())
         try:
             self._monitor = self._connect(vcpus)

@@ -49,6 +49,8 @@ class MachineConfig:
     """1 to ``wire.MAX_VCPUS``."""
     memory: int = DEFAULT_MEMORY
     """Bytes that the guest sees, a multiple of 2 MiB; the monitor's region comes on top."""
+    tagged_memory: bool = False
+    """Whether memory has allocation tags, for a CPU with FEAT_MTE."""
 
     def __post_init__(self) -> None:
         """Refuse what QEMU would refuse later, or understand as several options."""

@@ -14,6 +14,7 @@ __all__ = ("OLDEST_QEMU", "find_qemu", "qemu_argv", "qemu_version")
 OLDEST_QEMU = (7, 2)
 """Oldest version whose EL2, software step and GICv3 virtual interface the monitor was tested on."""
 
+_BOARD = "virt,virtualization=on,gic-version=3,its=off"
 _PROGRAM = "qemu-system-aarch64"
 _VERSION = re.compile(r"QEMU emulator version (\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -65,7 +66,7 @@ def qemu_argv(
     size = f"{config.ram_size >> 20}M"
     return [
         str(program),
-        *("-M", "virt,virtualization=on,gic-version=3,its=off"),
+        *("-M", _BOARD + (",mte=on" if config.tagged_memory else "")),
         *("-cpu", config.cpu),
         *("-smp", str(config.vcpus)),
         *("-m", size),

@@ -22,7 +22,8 @@
 #define SCTLR_EL0 (1UL << 26 | 1UL << 18 | 1UL << 16 | 1UL << 15 | 1UL << 14 | 1UL << 9)
 
 u8 scratch[SCRATCH_SIZE] __attribute__((aligned(4096)));
-u32 code_buffer[CODE_SIZE / 4] __attribute__((aligned(8192)));
+/* The page behind it is for loads that reach beyond its end. */
+u32 code_buffer[(CODE_SIZE + PAGE_SIZE) / 4] __attribute__((aligned(8192)));
 
 static u64 level2[512] __attribute__((aligned(4096)));
 static u64 level3[512] __attribute__((aligned(4096)));
@@ -35,11 +36,12 @@ static void map_arena(void)
 	level3[ARENA_USER_READ_ONLY] = memory | NORMAL | READ_ONLY | USER | PXN | UXN;
 	level3[ARENA_DEVICE] = memory | PAGE | ATTRIBUTES(0) | ACCESSED | USER | PXN | UXN;
 	level3[ARENA_NO_ACCESS_FLAG] = memory | (NORMAL & ~ACCESSED) | PXN | UXN;
-	level3[ARENA_GUARDED] = code | NORMAL | GUARDED | UXN;
-	level3[ARENA_GUARDED + 1] = (code + PAGE_SIZE) | NORMAL | GUARDED | UXN;
+	level3[ARENA_GUARDED] = code | NORMAL | GUARDED | READ_ONLY | UXN;
+	level3[ARENA_GUARDED + 1] = (code + PAGE_SIZE) | NORMAL | GUARDED | READ_ONLY | UXN;
 	level3[ARENA_FAR] = RAM_BASE | NORMAL | PXN | UXN;
 	level3[ARENA_TAGGED] =
 		memory | (NORMAL & ~ATTRIBUTES(7)) | ATTRIBUTES(2) | USER | PXN | UXN;
+	level3[ARENA_TAGGED_HERE] = level3[ARENA_TAGGED] & ~USER;
 	level3[ARENA_USER_GUARDED] = code | NORMAL | GUARDED | USER | READ_ONLY | PXN;
 	level3[ARENA_USER_GUARDED + 1] =
 		(code + PAGE_SIZE) | NORMAL | GUARDED | USER | READ_ONLY | PXN;
@@ -59,6 +61,66 @@ static void enable_sve(void)
 	isb();
 	write_reg(S3_0_C1_C2_0, 0xfUL); /* ZCR_EL1 */
 	isb();
+}
+
+static bool has_tags(void)
+{
+	return (read_reg(id_aa64pfr1_el1) >> 8 & 15) >= 2;
+}
+
+/* Checked at EL1 and EL0, with a synchronous fault. */
+static u64 sctlr_tags(void)
+{
+	return 1UL << 43 | 1UL << 42 | 1UL << 40 | 1UL << 38;
+}
+
+static void enable_tags(void)
+{
+	write_reg(tcr_el1, read_reg(tcr_el1) | 1UL << 37); /* TBI0 */
+	write_reg(S3_0_C1_C0_6, 0UL);			   /* GCR_EL1: by the seed alone */
+	isb();
+}
+
+#define GRANULE 16UL
+#define SMALLEST_BLOCK 64UL
+
+void set_tags(u64 seed)
+{
+	if (!has_tags())
+		return;
+	write_reg(S3_0_C1_C0_5, 1UL << 8); /* RGSR_EL1 */
+	/* By blocks first: QEMU 7.2 keeps the tags of these in other places than those of single granules. */
+	for (u64 offset = 0; offset < SCRATCH_SIZE; offset += SMALLEST_BLOCK)
+		asm volatile("sys #3, c7, c4, #3, %0" /* DC GVA */
+			     ::"r"(ARENA + ARENA_TAGGED_HERE * PAGE_SIZE + offset)
+			     : "memory");
+	for (u64 offset = 0; offset < SCRATCH_SIZE; offset += GRANULE) {
+		register u64 tag asm("x0") = (seed >> offset / GRANULE % 48) % 3 << 56;
+		register u64 address asm("x1") = ARENA + ARENA_TAGGED_HERE * PAGE_SIZE + offset;
+
+		asm volatile(".inst 0xd9200820" ::"r"(tag), "r"(address)
+			     : "memory"); /* STG x0, [x1] */
+	}
+	isb();
+}
+
+u64 sum_tags(void)
+{
+	u64 sum = 0;
+
+	if (!has_tags())
+		return 0;
+	for (u64 offset = 0; offset < SCRATCH_SIZE; offset += GRANULE) {
+		register u64 tag asm("x0") = 0;
+		register u64 address asm("x1") = ARENA + ARENA_TAGGED_HERE * PAGE_SIZE + offset;
+
+		asm volatile(".inst 0xd9600020"
+			     : "+r"(tag)
+			     : "r"(address)
+			     : "memory"); /* LDG x0, [x1] */
+		sum = sum * 31 + (tag >> 56);
+	}
+	return sum;
 }
 
 static void set_keys(void)
@@ -88,6 +150,10 @@ void arena_init(void)
 	if (has_pauth()) {
 		set_keys();
 		sctlr |= SCTLR_PAUTH;
+	}
+	if (has_tags()) {
+		enable_tags();
+		sctlr |= sctlr_tags();
 	}
 	write_reg(sctlr_el1, sctlr);
 	dsb();

@@ -77,6 +77,7 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 	u64 vbar = read_reg(vbar_el1);
 
 	fill_memory(test->seed);
+	set_tags(test->seed);
 	if (test->flags & CASE_IRQ)
 		gic_send(SGI, 0);
 	if (debug)
@@ -92,6 +93,7 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 	this_cpu()->state = NULL;
 	write_reg(vbar_el1, vbar);
 	isb();
+	outcome->tags = sum_tags();
 	outcome->breakpoints[0] = read_reg(dbgbvr0_el1);
 	outcome->breakpoints[1] = read_reg(dbgbcr0_el1);
 	outcome->breakpoints[2] = read_reg(dbgbvr1_el1);

@@ -51,6 +51,7 @@
 #define ARENA_FAR 7	     /* an address that stage 2 does not map */
 #define ARENA_TAGGED 8	     /* MTE */
 #define ARENA_USER_GUARDED 9 /* and 10 */
+#define ARENA_TAGGED_HERE 11 /* likewise, for EL1 alone: PAN may be set */
 
 #ifndef __ASSEMBLER__
 
@@ -144,8 +145,11 @@ void stepping_stop(void);
 
 /* arena.c */
 void arena_init(void);
+/* Allocation tags of the scratch memory, where there are any: set from a seed; their checksum. */
+void set_tags(u64 seed);
+u64 sum_tags(void);
 extern u8 scratch[SCRATCH_SIZE];
-extern u32 code_buffer[CODE_SIZE / 4];
+extern u32 code_buffer[];
 
 /* cases.c */
 void run_cases(const struct test_case *cases, u64 count, struct result *results);
@@ -154,6 +158,7 @@ struct outcome {
 	u64 memory[SCRATCH_SIZE / 8];
 	u64 log[LOG_ENTRIES][2]; /* ELR_EL1 and ESR_EL1 of what the debugger saw */
 	u64 breakpoints[4];	 /* the first two, value and control */
+	u64 tags;		 /* a checksum of the scratch memory's */
 };
 extern struct outcome outcomes[2];
 

@@ -13,12 +13,14 @@ from stepvisor.conformance.classes.interrupts import INTERRUPTS
 from stepvisor.conformance.classes.linear import LINEAR
 from stepvisor.conformance.classes.scalable import SCALABLE
 from stepvisor.conformance.classes.system import SYSTEM
+from stepvisor.conformance.classes.tags import TAGS
 
 __all__ = ("CLASSES", "CaseClass")
 
 CLASSES: tuple[CaseClass, ...] = (
     *LINEAR,
     *SCALABLE,
+    *TAGS,
     *BRANCHES,
     *SYSTEM,
     *INTERRUPTS,
