@@ -29,6 +29,8 @@ _RESULTS = 0x4BC0_0000
 _ROOM = _RESULTS - _CASES
 _CPU_REGISTERS = 11
 _POLL_SECONDS = 0.0005
+_SCENARIO_FACTOR = 10.0
+"""A scenario does not tell how far it is, so it gets this many times the patience."""
 PATIENCE = 20.0
 """Seconds; far more than any case needs."""
 
@@ -76,7 +78,7 @@ class ConformanceGuest:
         self.descriptor = Descriptor.find(image)
         self._request = 1
         target.load(image)
-        self._wait()
+        self._wait(patience)
         #: MIDR_EL1 and the identification registers, in the order of `describe_cpu` in the guest.
         self.identification = self._mailbox()["results"][0][:_CPU_REGISTERS].tolist()
         d = self.descriptor
@@ -94,7 +96,7 @@ class ConformanceGuest:
         """
         assert len(cases) <= self.capacity
         self._target.write(_CASES, cases.tobytes())
-        self._command(COMMAND_CASES, [_CASES, len(cases), _RESULTS])
+        self._command(COMMAND_CASES, [_CASES, len(cases), _RESULTS], self._patience)
         data = self._target.read(_RESULTS, len(cases) * RESULT.itemsize)
         return np.frombuffer(data, RESULT)
 
@@ -103,7 +105,7 @@ class ConformanceGuest:
 
         :raise StuckError: When it does not come to its end.
         """
-        self._command(COMMAND_SCENARIO, [number, *arguments])
+        self._command(COMMAND_SCENARIO, [number, *arguments], _SCENARIO_FACTOR * self._patience)
         results: list[int] = self._mailbox()["results"][0].tolist()
         return results
 
@@ -114,7 +116,7 @@ class ConformanceGuest:
         data = self._target.read(address, STATE.itemsize + SCRATCH_SIZE)
         return Outcome(np.frombuffer(data[: STATE.itemsize], STATE), data[STATE.itemsize :])
 
-    def _command(self, command: int, arguments: Sequence[int]) -> None:
+    def _command(self, command: int, arguments: Sequence[int], patience: float) -> None:
         mailbox = self._mailbox().copy()
         mailbox["command"] = command
         mailbox["arguments"][0, : len(arguments)] = arguments
@@ -123,12 +125,12 @@ class ConformanceGuest:
         self._target.write(self.descriptor.mailbox + start, mailbox.tobytes()[start:])
         self._target.write(self.descriptor.mailbox, self._request.to_bytes(8, "little"))
         self._request += 1
-        self._wait()
+        self._wait(patience)
 
     def _mailbox(self) -> NDArray[np.void]:
         return np.frombuffer(self._target.read(self.descriptor.mailbox, MAILBOX.itemsize), MAILBOX)
 
-    def _wait(self) -> None:
+    def _wait(self, patience: float) -> None:
         """Until the guest is ready for request number `self._request`."""
         seen = -1
         deadline = 0.0
@@ -139,7 +141,7 @@ class ConformanceGuest:
             now = time.monotonic()
             if int(mailbox["progress"][0]) != seen:
                 seen = int(mailbox["progress"][0])
-                deadline = now + self._patience
+                deadline = now + patience
             if now > deadline:
                 raise StuckError(seen)
             self._target.check()

@@ -75,7 +75,7 @@ SCENARIOS = (
         for way in Interrupts
     ),
     *(
-        Scenario(f"{name}-{who}", number, (500, bits), _exact)
+        Scenario(f"{name}-{who}", number, (300, bits), _exact)
         for name, number in _LOCKS
         for who, bits in _WHO
     ),
