@@ -16,7 +16,7 @@
 #define BREAKPOINT_AT_EL1 0x1e3UL
 #define WATCHPOINT_AT_EL1 0x1ffbUL
 
-enum { WITHOUT_OWN_STEPS_AT_EL1 = 1, WITHOUT_OWN_STEPS = 2 };
+enum { WITHOUT_OWN_STEPS_AT_EL1 = 1 };
 
 /* Patched by the test: leave out cases in which the guest itself steps. */
 PATCHED u64 left_out = 0;
@@ -106,20 +106,9 @@ static void drain_interrupts(void)
 		gic_end(intid);
 }
 
-static bool begins_with(const char *text, const char *start)
-{
-	while (*start && *text == *start) {
-		text++;
-		start++;
-	}
-	return !*start;
-}
-
 static bool is_left_out(const struct test_case *test)
 {
-	if (left_out == WITHOUT_OWN_STEPS_AT_EL1)
-		return (test->pstate & PSTATE_SS) != 0;
-	return left_out == WITHOUT_OWN_STEPS && begins_with(test->name, "guest_step");
+	return left_out == WITHOUT_OWN_STEPS_AT_EL1 && (test->pstate & PSTATE_SS);
 }
 
 static void run(const struct test_case *test, struct outcome *outcome)

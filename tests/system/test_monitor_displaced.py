@@ -30,7 +30,7 @@ _BREAKPOINT_SAME = 0x31
 _PASSES = 3
 _HANG_SECONDS = 5.0
 
-_WITHOUT_OWN_STEPS_AT_EL1, _WITHOUT_OWN_STEPS = 1, 2
+_WITHOUT_OWN_STEPS_AT_EL1 = 1
 """Variable left_out of tests/guests/displaced.c."""
 
 
@@ -89,9 +89,7 @@ def _run(way: _Way) -> _Run:
         (name.removeprefix("probe_") for name in symbols if name.startswith("probe_")),
         key=lambda name: symbols[f"probe_{name}"],
     )
-    # With BRK probes armed the guest cannot step: a test of its own.
-    variables = {"left_out": _WITHOUT_OWN_STEPS if way.trap is Trap.BRK else 0}
-    with BareGuest("displaced", cpu=way.cpu, variables=variables) as guest:
+    with BareGuest("displaced", cpu=way.cpu) as guest:
         guest.ready("recorded")
         probes = (f"probe_{name}" for name in names)
         requests = guest.arm(*probes, method=way.method, trap=way.trap)
