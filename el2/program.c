@@ -227,6 +227,9 @@ static bool run(struct machine *m, const struct sv_instruction *i)
 		case SV_OPCODE_JUMP_IF_ZERO:
 			i += a ? 0 : i->target;
 			continue;
+		case SV_OPCODE_JUMP_COMPARE:
+			i += program_jumps(m->v, i) ? i->target : 0;
+			continue;
 		case SV_OPCODE_ADD:
 			a += b;
 			break;

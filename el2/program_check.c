@@ -18,8 +18,15 @@ static bool is_memory_size(u32 size)
 	return size == 1 || size == 2 || size == 4 || size == 8;
 }
 
+static bool is_comparison(const struct sv_instruction *i)
+{
+	return i->d < ZERO_REGISTER && i->a < 2 * SV_RELATION_LESS && i->b < 2 * SV_COMPARISON_WORD;
+}
+
 static bool registers_exist(const struct sv_instruction *i)
 {
+	if (i->opcode == SV_OPCODE_JUMP_COMPARE)
+		return is_comparison(i);
 	/* LOAD keeps its size where others name a register. */
 	return i->d < SV_PROGRAM_REGISTERS && i->a < SV_PROGRAM_REGISTERS &&
 	       i->b < SV_PROGRAM_REGISTERS;
@@ -33,6 +40,7 @@ static bool operands_are_right(const struct sv_instruction *i, u32 left)
 		return i->immediate <= SV_GUEST_VALUE_TICKS;
 	case SV_OPCODE_JUMP:
 	case SV_OPCODE_JUMP_IF_ZERO:
+	case SV_OPCODE_JUMP_COMPARE:
 		return i->target < left;
 	case SV_OPCODE_LOAD:
 		return is_memory_size(i->b);
@@ -43,7 +51,7 @@ static bool operands_are_right(const struct sv_instruction *i, u32 left)
 	case SV_OPCODE_HISTOGRAM:
 		return i->immediate < SV_HISTOGRAMS;
 	default:
-		return i->opcode <= SV_OPCODE_EMIT_GUEST;
+		return i->opcode <= SV_OPCODE_JUMP_COMPARE;
 	}
 }
 

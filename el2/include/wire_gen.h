@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xf5402ece8809e79c)
+#define SV_ABI_HASH REG_UL(0x81afd6e5586eabf9)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -242,6 +242,16 @@
 #define SV_OPCODE_HISTOGRAM REG_U(25)
 #define SV_OPCODE_COUNT_PROBE REG_U(26)
 #define SV_OPCODE_EMIT_GUEST REG_U(27)
+#define SV_OPCODE_JUMP_COMPARE REG_U(28)
+
+/* instruction.a of JUMP_COMPARE: a guest register against the immediate; any of those given */
+#define SV_RELATION_EQUAL REG_U(1)
+#define SV_RELATION_BELOW REG_U(2)
+#define SV_RELATION_LESS REG_U(4)
+
+/* instruction.b of JUMP_COMPARE: INVERTED to jump if no relation holds; WORD for the low half of the register, against an immediate that is shifted left by 32 */
+#define SV_COMPARISON_INVERTED REG_U(1)
+#define SV_COMPARISON_WORD REG_U(2)
 
 /* what GUEST reads by its immediate; 0 to 30 are x0 to x30 */
 #define SV_GUEST_VALUE_SP REG_U(31)
@@ -702,11 +712,11 @@ struct sv_record_capture {
 /* one instruction of a program; LOAD_PROGRAM's bulk argument is an array of them, arguments[0] the first free place it goes to */
 struct sv_instruction {
 	u8 opcode; /* enum opcode */
-	u8 d;
-	u8 a;
-	u8 b; /* LOAD: bytes, 1, 2, 4 or 8 */
+	u8 d; /* JUMP_COMPARE: guest register, 0 to 30 */
+	u8 a; /* JUMP_COMPARE: enum relation bits, BELOW unsigned and LESS signed */
+	u8 b; /* LOAD: bytes, 1, 2, 4 or 8; JUMP_COMPARE: enum comparison bits */
 	u32 target; /* jumps: instructions forward from the next one; EMIT_STRING: bytes at most */
-	u64 immediate; /* CONSTANT; offset of LOAD; number of COUNT, HISTOGRAM, GUEST and EMIT_GUEST */
+	u64 immediate; /* CONSTANT; right side of JUMP_COMPARE; offset of LOAD; number of COUNT, HISTOGRAM, GUEST and EMIT_GUEST */
 };
 
 /* one probe of an ARM command; DISARM reads `slot` only */

@@ -262,6 +262,10 @@ def random_instruction(rng: random.Random, left: int) -> Instruction:
         b = rng.choice((1, 2, 4, 8))
     elif opcode in {Opcode.JUMP, Opcode.JUMP_IF_ZERO}:
         target = rng.randrange(max(left, 1))
+    elif opcode is Opcode.JUMP_COMPARE:
+        target = rng.randrange(max(left, 1))
+        d, a, b = rng.randrange(8), rng.randrange(8), rng.randrange(4)
+        immediate = rng.choice((*INTERESTING, rng.getrandbits(64)))
     elif opcode is Opcode.CONSTANT:
         immediate = rng.choice((*INTERESTING, rng.getrandbits(64)))
     elif opcode in {Opcode.GUEST, Opcode.EMIT_GUEST}:

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stepvisor.monitor.program import Instruction, Opcode
+from stepvisor.monitor.program import Comparing, Instruction, Opcode, Relation
 
 MASK = (1 << 64) - 1
 
@@ -40,7 +40,7 @@ def simulate(code: Sequence[Instruction], guest: Mapping[int, int], memory: Memo
         i = code[at]
         at += 1
         out.executed += 1
-        a, b = r[i.a], r[i.b]
+        a, b = (0, 0) if i.opcode == Opcode.JUMP_COMPARE else (r[i.a], r[i.b])
         match i.opcode:
             case Opcode.ACCEPT | Opcode.REJECT:
                 out.accepted = i.opcode == Opcode.ACCEPT
@@ -49,6 +49,8 @@ def simulate(code: Sequence[Instruction], guest: Mapping[int, int], memory: Memo
                 at += i.target
             case Opcode.JUMP_IF_ZERO:
                 at += 0 if a else i.target
+            case Opcode.JUMP_COMPARE:
+                at += i.target if compare(i, guest[i.d]) else 0
             case Opcode.CONSTANT:
                 r[i.d] = i.immediate
             case Opcode.GUEST:
@@ -84,6 +86,19 @@ def note(out: Outcome, i: Instruction, a: int) -> None:
             out.hits += 1
         case _:
             out.histogram.append((i.immediate, a))
+
+
+def compare(i: Instruction, register: int) -> bool:
+    if i.b & Comparing.WORD:
+        register = register << 32 & MASK
+    facts = {
+        Relation.EQUAL: register == i.immediate,
+        Relation.BELOW: register < i.immediate,
+        Relation.LESS: signed(register) < signed(i.immediate),
+    }
+    return any(fact for relation, fact in facts.items() if i.a & relation) != bool(
+        i.b & Comparing.INVERTED
+    )
 
 
 def read(memory: Memory, address: int, size: int) -> int:

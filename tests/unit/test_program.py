@@ -199,6 +199,10 @@ END = Instruction(Opcode.ACCEPT)
         ([Instruction(Opcode.CONSTANT)], "does not end"),
         ([Instruction(Opcode.JUMP, target=1), END], "jumps out"),
         ([Instruction(Opcode.JUMP_IF_ZERO, target=5), END], "jumps out"),
+        ([Instruction(Opcode.JUMP_COMPARE, target=1), END], "jumps out"),
+        ([Instruction(Opcode.JUMP_COMPARE, d=31), END], "no such comparison"),
+        ([Instruction(Opcode.JUMP_COMPARE, a=8), END], "no such comparison"),
+        ([Instruction(Opcode.JUMP_COMPARE, b=4), END], "no such comparison"),
         ([Instruction(Opcode.ADD, d=16), END], "registers"),
         ([Instruction(Opcode.GUEST, immediate=40), END], "guest value"),
         ([Instruction(Opcode.EMIT_GUEST, immediate=40), END], "guest value"),
@@ -228,6 +232,32 @@ def test_order_and_jumps_of_a_whole_program() -> None:
     assert [run.histogram for run in runs] == [[], [(7, 9)], [(7, 9)]]
     assert [run.values for run in runs] == [[], [5], [6]]
     assert runs[2].strings == [(77, 64)]
+
+
+_EDGES = (0, 1, 4096, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
+
+
+@pytest.mark.parametrize("side", ["x3", "w3", "s64(x3)", "s32(x3)", "u64(x3)", "u32(x3)"])
+@pytest.mark.parametrize("operator", ["==", "!=", "<", "<=", ">", ">="])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_register_and_a_number_are_compared_at_once(
+    side: str, operator: str, swapped: bool
+) -> None:
+    """One instruction decides, whichever side the register is on, whatever part of it is meant."""
+    signed = side.startswith("s")
+    limit = 2**31 if side.startswith(("w", "s32", "u32")) else 2**63
+    for value in (-limit, -limit + 1, -1, *_EDGES) if signed else _EDGES:
+        where = f" {operator} ".join((str(value), side) if swapped else (side, str(value)))
+        if signed and value >= 2**63:
+            continue  # refused: no signed number
+        asked = read_program(where=where)
+        assert asked is not None
+        code = asked.program().code
+        if value < (limit if signed else 2 * limit):
+            assert [i.opcode for i in code] == [Opcode.JUMP_COMPARE, Opcode.ACCEPT, Opcode.REJECT]
+        for number in {(edge + near) % 2**64 for edge in _EDGES for near in (-1, 0, 1)}:
+            expected = bool(machine.Oracle({"x3": number}, nowhere)(where))
+            assert machine.simulate(code, {3: number}, nowhere).accepted == expected, where
 
 
 def test_without_captures_the_record_is_plain() -> None:

@@ -25,6 +25,7 @@ __all__ = (
     "COUNTERS_OFFSET",
     "CPU_REGISTERS",
     "Command",
+    "Comparison",
     "Event",
     "Failure",
     "Flag",
@@ -63,6 +64,7 @@ __all__ = (
     "RING_INDEX",
     "RING_SIZE",
     "Record",
+    "Relation",
     "SLOTS_OFFSET",
     "SLOTS_SIZE",
     "STATUS_OFFSET",
@@ -75,7 +77,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0xf5402ece8809e79c
+ABI_HASH: Final = 0x81afd6e5586eabf9
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -344,6 +346,22 @@ class Opcode(IntEnum):
     HISTOGRAM = 25
     COUNT_PROBE = 26
     EMIT_GUEST = 27
+    JUMP_COMPARE = 28
+
+
+class Relation(IntFlag):
+    """instruction.a of JUMP_COMPARE: a guest register against the immediate; any of those given"""
+
+    EQUAL = 1
+    BELOW = 2
+    LESS = 4
+
+
+class Comparison(IntFlag):
+    """instruction.b of JUMP_COMPARE: INVERTED to jump if no relation holds; WORD for the low half of the register, against an immediate that is shifted left by 32"""
+
+    INVERTED = 1
+    WORD = 2
 
 
 class GuestValue(IntEnum):

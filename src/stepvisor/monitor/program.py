@@ -21,16 +21,20 @@ __all__ = (
     "MAX_CAPTURE",
     "MAX_PROGRAM",
     "PROGRAM_REGISTERS",
+    "Comparing",
     "GuestValue",
     "Instruction",
     "Opcode",
     "Program",
+    "Relation",
     "captured_bytes",
     "encode",
     "refusal",
 )
 
 Opcode: TypeAlias = wire.Opcode
+Comparing: TypeAlias = wire.Comparison
+Relation: TypeAlias = wire.Relation
 GuestValue: TypeAlias = wire.GuestValue
 """What GUEST reads; 0 to 30 are x0 to x30."""
 
@@ -43,11 +47,12 @@ LONGEST_STRING = 512
 """Bytes of one captured string."""
 
 _ENDS = frozenset({Opcode.ACCEPT, Opcode.REJECT})
-_JUMPS = frozenset({Opcode.JUMP, Opcode.JUMP_IF_ZERO})
+_JUMPS = frozenset({Opcode.JUMP, Opcode.JUMP_IF_ZERO, Opcode.JUMP_COMPARE})
 _EMITS = frozenset({Opcode.EMIT, Opcode.EMIT_GUEST})
 _SIZES = frozenset({1, 2, 4, 8})
 _STRING_HEADER = 8
-_GUEST_VALUES = frozenset({*range(31), *(int(value) for value in GuestValue)})
+_GUEST_REGISTERS = 31
+_GUEST_VALUES = frozenset({*range(_GUEST_REGISTERS), *(int(value) for value in GuestValue)})
 
 
 class Instruction(NamedTuple):
@@ -55,10 +60,11 @@ class Instruction(NamedTuple):
 
     opcode: Opcode
     d: int = 0
-    """Register that gets the result."""
+    """Register that gets the result; of JUMP_COMPARE, the guest's."""
     a: int = 0
+    """First operand; of JUMP_COMPARE, relations of which one must hold."""
     b: int = 0
-    """Second operand; of LOAD, its bytes."""
+    """Second operand; of LOAD, its bytes; of JUMP_COMPARE, how."""
     target: int = 0
     """Of jumps: instructions to skip. Of EMIT_STRING: bytes at most."""
     immediate: int = 0
@@ -107,7 +113,10 @@ def refusal(code: Sequence[Instruction]) -> str | None:
 
 def _operands(i: Instruction, left: int) -> str | None:
     """What is wrong with an instruction that `left` others follow."""
-    if max(i.d, i.a, i.b) >= PROGRAM_REGISTERS:
+    if i.opcode is Opcode.JUMP_COMPARE:
+        if i.d >= _GUEST_REGISTERS or i.a >= 2 * Relation.LESS or i.b >= 2 * Comparing.WORD:
+            return "no such comparison"
+    elif max(i.d, i.a, i.b) >= PROGRAM_REGISTERS:
         return f"registers are 0 to {PROGRAM_REGISTERS - 1}"
     checks: dict[Opcode, tuple[bool, str]] = {
         Opcode.GUEST: (i.immediate in _GUEST_VALUES, "no such guest value"),

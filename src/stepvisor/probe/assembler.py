@@ -1,6 +1,7 @@
 """A program under construction: instructions, and jumps to places that come later."""
 
 from stepvisor.monitor.program import Instruction, Opcode
+from stepvisor.probe.comparison import Comparison
 
 __all__ = ("Assembler", "Label")
 
@@ -41,6 +42,17 @@ class Assembler:
         """Go to `label` when `register` is 0."""
         label.jumps.append(len(self.code))
         self.put(Opcode.JUMP_IF_ZERO, a=register)
+
+    def jump_if(self, comparison: Comparison, label: Label) -> None:
+        """Go to `label` when `comparison` holds."""
+        label.jumps.append(len(self.code))
+        self.put(
+            Opcode.JUMP_COMPARE,
+            d=comparison.register,
+            a=comparison.relations,
+            b=comparison.how,
+            immediate=comparison.value,
+        )
 
     def place(self, label: Label) -> None:
         """`label` is the next instruction."""

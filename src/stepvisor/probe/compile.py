@@ -9,6 +9,7 @@ is right because nothing has a side effect.
 from stepvisor.errors import ExpressionError
 from stepvisor.monitor.program import PROGRAM_REGISTERS, Opcode
 from stepvisor.probe.assembler import Assembler, Label
+from stepvisor.probe.comparison import find_comparison
 from stepvisor.probe.expression import (
     MASK,
     Binary,
@@ -72,6 +73,8 @@ class Compiler:
             self._out.place(yes)
         elif isinstance(node, Inverse):
             self._jump_if_true(node.operand, label, d)
+        elif (comparison := find_comparison(node)) is not None:
+            self._out.jump_if(comparison.opposite(), label)
         else:
             self.value(node, d)
             self._out.jump_if_zero(d, label)
@@ -82,6 +85,8 @@ class Compiler:
             self._jump_if_true(node.right, label, d)
         elif isinstance(node, Inverse):
             self.jump_if_false(node.operand, label, d)
+        elif (comparison := find_comparison(node)) is not None:
+            self._out.jump_if(comparison, label)
         else:
             no = Label()
             self.jump_if_false(node, no, d)
