@@ -6,6 +6,7 @@
 #include "event.h"
 #include "monitor.h"
 #include "pause.h"
+#include "sve.h"
 #include "sysreg.h"
 
 /* EL1h with all interrupts masked, as the arm64 boot protocol and PSCI CPU_ON ask. */
@@ -23,11 +24,6 @@ static bool has_pauth(void)
 	return FIELD(isar1, ID_AA64ISAR1_EL1_APA) || FIELD(isar1, ID_AA64ISAR1_EL1_API) ||
 	       FIELD(isar1, ID_AA64ISAR1_EL1_GPA) || FIELD(isar1, ID_AA64ISAR1_EL1_GPI) ||
 	       FIELD(isar2, ID_AA64ISAR2_EL1_APA3) || FIELD(isar2, ID_AA64ISAR2_EL1_GPA3);
-}
-
-static bool has_sve(void)
-{
-	return FIELD(read_sysreg(id_aa64pfr0_el1), ID_AA64PFR0_EL1_SVE) != 0;
 }
 
 static bool has_sme(void)
@@ -105,14 +101,14 @@ static void enable_vectors(void)
 {
 	u64 cptr = CPTR_EL2_RES1;
 
-	if (!has_sve())
+	if (!sve_exists())
 		cptr |= CPTR_EL2_TZ; /* RES1 without SVE. */
 	if (!has_sme())
 		cptr |= CPTR_EL2_TSM; /* RES1 without SME. */
 	write_sysreg(cptr_el2, cptr);
 	isb(); /* The length registers below trap until then. */
-	if (has_sve())
-		write_sysreg(SYS_ZCR_EL2, ZCR_EL2_LEN_MASK);
+	if (sve_exists())
+		sve_open();
 	if (has_sme())
 		write_sysreg(SYS_SMCR_EL2, SMCR_EL2_LEN_MASK | SMCR_EL2_FA64 | SMCR_EL2_EZT0);
 }

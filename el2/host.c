@@ -5,6 +5,7 @@
 #include "mailbox.h"
 #include "monitor.h"
 #include "pause.h"
+#include "sve.h"
 #include "sysreg.h"
 
 /* Divisors of the tick rate, and for how long after a command the full rate is kept: 1/20 s. */
@@ -83,6 +84,7 @@ void host_tick_start(struct vcpu *v)
 void host_tick(struct vcpu *v)
 {
 	v->status->ticks++;
+	sve_close(v);
 	check_heartbeat();
 	mailbox_poll(v);
 	host_tick_start(v);

@@ -20,6 +20,7 @@ static const trap_handler handlers[64] = {
 	[EC_HVC64] = trap_hvc,
 	[EC_SMC64] = trap_smc,
 	[EC_SYSREG] = trap_sysreg,
+	[EC_SVE] = trap_sve,
 	[EC_IABT_LOWER] = trap_instruction_abort,
 	[EC_DABT_LOWER] = trap_data_abort,
 	[EC_BREAKPOINT_LOWER] = trap_breakpoint,

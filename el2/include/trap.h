@@ -18,6 +18,7 @@ typedef enum trap_result (*trap_handler)(struct vcpu *v, u64 esr);
 /* Handlers, one per exception class, in the file of their subject. */
 enum trap_result trap_smc(struct vcpu *v, u64 esr);
 enum trap_result trap_hvc(struct vcpu *v, u64 esr);
+enum trap_result trap_sve(struct vcpu *v, u64 esr);
 enum trap_result trap_wfx(struct vcpu *v, u64 esr);
 enum trap_result trap_sysreg(struct vcpu *v, u64 esr);
 enum trap_result trap_instruction_abort(struct vcpu *v, u64 esr);

@@ -410,6 +410,7 @@ SYSTEM_REGISTERS: Final[dict[tuple[int, int, int, int, int], str]] = {
     (3, 4, 1, 2, 6): "SMCR_EL2",
     (3, 0, 4, 0, 0): "SPSR_EL1",
     (3, 4, 4, 0, 0): "SPSR_EL2",
+    (3, 3, 4, 2, 2): "SVCR",
     (3, 0, 2, 0, 2): "TCR_EL1",
     (3, 4, 2, 0, 2): "TCR_EL2",
     (3, 4, 13, 0, 2): "TPIDR_EL2",
@@ -423,6 +424,7 @@ SYSTEM_REGISTERS: Final[dict[tuple[int, int, int, int, int], str]] = {
     (3, 4, 5, 2, 3): "VSESR_EL2",
     (3, 4, 2, 1, 2): "VTCR_EL2",
     (3, 4, 2, 1, 0): "VTTBR_EL2",
+    (3, 0, 1, 2, 0): "ZCR_EL1",
     (3, 4, 1, 2, 0): "ZCR_EL2",
 }
 """(op0, op1, CRn, CRm, op2) -> name."""
@@ -636,6 +638,21 @@ REGISTERS: Final[dict[str, Register]] = {
         "SVE Control Register",
         (
             Field("LEN", 3, 0, "vector length limit: (LEN + 1) * 128 bits", None),
+        ),
+    ),
+    "ZCR_EL1": Register(
+        "ZCR_EL1",
+        "SVE Control Register of EL1",
+        (
+            Field("LEN", 3, 0, "vector length that EL1 asks for: (LEN + 1) * 128 bits", None),
+        ),
+    ),
+    "SVCR": Register(
+        "SVCR",
+        "Streaming Vector Control Register",
+        (
+            Field("ZA", 1, 1, "the ZA array is on", None),
+            Field("SM", 0, 0, "streaming mode", None),
         ),
     ),
     "SMCR_EL2": Register(
