@@ -10,7 +10,7 @@
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 C_FILES = $(filter-out %_gen.h el2/layout_check.c,$(wildcard \
-	el2/*.c el2/include/*.h tests/guests/*.[ch] tests/guests/*/*.[ch]))
+	el2/*.c el2/include/*.h bench/*/*.[ch] tests/guests/*.[ch] tests/guests/*/*.[ch]))
 
 .PHONY: demo test check el2 gen fix setup guest
 
