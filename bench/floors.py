@@ -18,7 +18,7 @@ from stepvisor.monitor.vocabulary import Event, StepOption
 from stepvisor.probe.plan import Method
 from stepvisor.probe.program import read_program
 
-__all__ = ("HITS", "Bench", "RATIOS", "measure_floors", "open_bench")
+__all__ = ("HITS", "RATIOS", "Bench", "measure_floors", "open_bench")
 
 HITS = 30_000
 """A round's, so that a ring holds all of their records and none has to wait for the host."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from stepvisor.errors import SetupError
 
@@ -85,6 +86,7 @@ def _link(name: str, sources: Sequence[Path], options: Sequence[str]) -> Payload
     _run([*find_toolchain().objcopy, "-O", "binary", str(elf), str(image)])
     with elf.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection), "linked without symbols"
         symbols = {s.name: int(s["st_value"]) for s in table.iter_symbols() if s.name}
     return Payload(image, symbols)
 

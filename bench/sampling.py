@@ -45,9 +45,10 @@ def interleave(
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, Sample]:
     """Measure every variant once a round, every other round backwards; `tick` after each."""
+    order = list(variants)
     values: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds):
-        for name in reversed(variants) if number % 2 else variants:
+        for name in order[:: -1 if number % 2 else 1]:
             values[name].append(variants[name]())
             tick()
     return {name: Sample(tuple(found)) for name, found in values.items()}
