@@ -51,7 +51,7 @@ loop_pac_site:
 	.global	loop_exclusive
 	.global	loop_exclusive_site
 loop_exclusive:
-	adr	x1, word
+	ldr	x1, =word
 loop_exclusive_site:
 	ldxr	x2, [x1]
 	add	x2, x2, #1
@@ -60,13 +60,14 @@ loop_exclusive_site:
 	subs	x0, x0, #1
 	b.ne	loop_exclusive_site
 	ret
+	.ltorg
 
 	/* A mixture to step through: step_loop_end - step_loop bytes a round. */
 	.balign	4096
 	.global	step_loop
 	.global	step_loop_end
 step_loop:
-	adr	x1, word
+	ldr	x1, =word
 	ldr	x2, [x1]
 	add	x2, x2, #3
 	eor	x3, x2, x2, lsl #7
@@ -84,6 +85,7 @@ step_loop:
 	b.ne	step_loop
 step_loop_end:
 	ret
+	.ltorg
 
 	.data
 	.balign	64
