@@ -121,8 +121,8 @@ class FloorMachine(BareMachine):
 class MonitorMachine(BareMachine):
     """A payload under the monitor, its rings drained by a thread as long as it is awake."""
 
-    def __init__(self, payload: Payload, *, vcpus: int = 1) -> None:
-        """Boot, and stop when the payload takes jobs."""
+    def __init__(self, payload: Payload, *, vcpus: int = 1, drain: bool = True) -> None:
+        """Boot, and stop when the payload takes jobs; without `drain` nobody empties the rings."""
         super().__init__(payload, Machine(_config(vcpus), find_monitor_image()))
         self.monitor = El2Monitor(
             self.machine.ram, self._parameters(vcpus), self.machine.check_alive
@@ -134,7 +134,8 @@ class MonitorMachine(BareMachine):
         self._drainer = threading.Thread(target=self._drain, name="drain", daemon=True)
         self.machine.resume()
         self.monitor.wait_running(_SECONDS)
-        self._drainer.start()
+        if drain:
+            self._drainer.start()
         self.time("loop_base", 1)
         self.freeze()
 
