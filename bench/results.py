@@ -78,6 +78,8 @@ class Results:
     ratios: dict[str, Ratio] = field(default_factory=dict)
     series: list[Series] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, Sample] = field(default_factory=dict)
+    """What a later part compares with."""
 
     def add(
         self,

@@ -6,7 +6,7 @@ from rich.table import Table
 from bench.results import TARGETS, Event, Ratio, Results
 from bench.sampling import Sample
 
-__all__ = ("format_seconds", "print_table")
+__all__ = ("format_number", "format_seconds", "print_table")
 
 _WIDTH = 118
 """Columns where the output is no terminal."""
@@ -25,8 +25,8 @@ def format_seconds(seconds: float) -> str:
     """With three digits and a unit."""
     for limit, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
         if abs(seconds) < limit:
-            return f"{_digits(seconds * factor)} {unit}"
-    return f"{_digits(seconds)} s"
+            return f"{format_number(seconds * factor)} {unit}"
+    return f"{format_number(seconds)} s"
 
 
 def _console() -> Console:
@@ -48,8 +48,8 @@ def _ratios(results: Results) -> Table:
 
 def _ratio(ratio: Ratio, target: float) -> tuple[str, str, str, str]:
     verdict = "" if ratio.value <= target else "missed"
-    spread = f"{_digits(ratio.low)} to {_digits(ratio.high)}"
-    return _digits(ratio.value), spread, f"{target:g}", verdict
+    spread = f"{format_number(ratio.low)} to {format_number(ratio.high)}"
+    return format_number(ratio.value), spread, f"{target:g}", verdict
 
 
 def _events(events: list[Event]) -> Table:
@@ -75,10 +75,10 @@ def _cost(sample: Sample | None) -> tuple[str, str]:
 
 
 def _slowdown(event: Event) -> str:
-    return "" if event.slowdown is None else f"x {_digits(event.slowdown.median)}"
+    return "" if event.slowdown is None else f"x {format_number(event.slowdown.median)}"
 
 
-def _digits(number: float) -> str:
+def format_number(number: float) -> str:
     """Three digits that count, without an exponent."""
     if number == 0:
         return "0"
