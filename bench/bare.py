@@ -110,9 +110,11 @@ class BareMachine:
 class FloorMachine(BareMachine):
     """A payload above the floor."""
 
-    def __init__(self, payload: Payload, floor: Payload, *, vcpus: int = 1) -> None:
+    def __init__(
+        self, payload: Payload, floor: Payload, *, vcpus: int = 1, cpu: str = DEFAULT_CPU
+    ) -> None:
         """Boot, and stop when the payload takes jobs."""
-        super().__init__(payload, Machine(_config(vcpus), floor.path))
+        super().__init__(payload, Machine(_config(vcpus, cpu), floor.path))
         self.machine.resume()
         self.time("loop_base", 1)
         self.freeze()
@@ -121,9 +123,11 @@ class FloorMachine(BareMachine):
 class MonitorMachine(BareMachine):
     """A payload under the monitor, its rings drained by a thread as long as it is awake."""
 
-    def __init__(self, payload: Payload, *, vcpus: int = 1, drain: bool = True) -> None:
+    def __init__(
+        self, payload: Payload, *, vcpus: int = 1, cpu: str = DEFAULT_CPU, drain: bool = True
+    ) -> None:
         """Boot, and stop when the payload takes jobs; without `drain` nobody empties the rings."""
-        super().__init__(payload, Machine(_config(vcpus), find_monitor_image()))
+        super().__init__(payload, Machine(_config(vcpus, cpu), find_monitor_image()))
         self.monitor = El2Monitor(
             self.machine.ram, self._parameters(vcpus), self.machine.check_alive
         )
@@ -201,8 +205,8 @@ class MonitorMachine(BareMachine):
         )
 
 
-def _config(vcpus: int) -> MachineConfig:
-    return MachineConfig(cpu=DEFAULT_CPU, vcpus=vcpus, memory=_MEMORY)
+def _config(vcpus: int, cpu: str) -> MachineConfig:
+    return MachineConfig(cpu=cpu, vcpus=vcpus, memory=_MEMORY)
 
 
 def _array(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bench.bare import FloorMachine, MonitorMachine
 from bench.guests import build_floor, build_payload
 from bench.sampling import Sample, interleave
+from stepvisor.machine.config import DEFAULT_CPU
 from stepvisor.monitor.interface import ProbeRequest
 from stepvisor.monitor.vocabulary import Event, StepOption
 from stepvisor.probe.plan import Method
@@ -72,10 +73,13 @@ class Bench:
 
 
 @contextlib.contextmanager
-def open_bench() -> Iterator[Bench]:
+def open_bench(cpu: str = DEFAULT_CPU) -> Iterator[Bench]:
     """Both machines, with every probe that the variants of :func:`floor_variants` need armed."""
     payload = build_payload("loop")
-    with FloorMachine(payload, build_floor()) as floor, MonitorMachine(payload) as monitor:
+    with (
+        FloorMachine(payload, build_floor(), cpu=cpu) as floor,
+        MonitorMachine(payload, cpu=cpu) as monitor,
+    ):
         with monitor.awake():
             monitor.monitor.listen(on=True)
             monitor.monitor.set_events({Event.SINGLESTEP})
@@ -142,8 +146,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.floors", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="repetitions, interleaved")
     parser.add_argument("--more", action="store_true", help="other instructions and plans, too")
+    parser.add_argument("--cpu", default=DEFAULT_CPU, help="QEMU CPU model (default: %(default)s)")
     arguments = parser.parse_args()
-    with open_bench() as bench:
+    with open_bench(arguments.cpu) as bench:
         samples = measure_floors(bench, arguments.rounds, more=arguments.more)
         blocked = sum(c.blocked_ticks for c in bench.monitor.monitor.counters())
     for name, sample in samples.items():
