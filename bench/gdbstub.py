@@ -75,6 +75,8 @@ class GdbClient:
 
     def _expect_ok(self, request: str) -> None:
         answer = self.ask(request)
+        while answer.startswith("T"):  # it stopped because we came
+            answer = self._packet()
         if answer != "OK":
             raise MachineError(f"QEMU's debugger port answers {answer!r} to {request}")
 

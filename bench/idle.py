@@ -52,9 +52,9 @@ def boots(kernel: Path, initrd: Path, *, el2: bool) -> dict[str, Callable[[], fl
 def workloads(runner: Runner, scale: float) -> dict[str, Callable[[], float]]:
     """Seconds of guest time of dd, of the compilation, of the ping-pong."""
     return {
-        "dd": _clocked(runner, DD, 200_000 * scale),
-        "cpu": _clocked(runner, COMPILE, 10 * scale),
-        "ipi": _clocked(runner, PINGPONG, 10_000 * scale),
+        "dd": _clocked(runner, DD, 100_000 * scale),
+        "cpu": _clocked(runner, COMPILE, 6 * scale),
+        "ipi": _clocked(runner, PINGPONG, 1000 * scale),
     }
 
 
