@@ -4,15 +4,17 @@
 # make el2     the monitor alone
 # make gen     everything that is generated from spec/
 # make fix     format the code
+# make bench   hits, steps and idle guests against the alternatives; bench-quick: the ratios alone,
+#              bench-floors: bare metal alone
 #
 # Each does its own set-up: Debian packages, .venv, the monitor, a guest kernel.
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 C_FILES = $(filter-out %_gen.h el2/layout_check.c,$(wildcard \
-	el2/*.c el2/include/*.h tests/guests/*.[ch] tests/guests/*/*.[ch]))
+	el2/*.c el2/include/*.h bench/*/*.[ch] tests/guests/*.[ch] tests/guests/*/*.[ch]))
 
-.PHONY: demo test check el2 gen fix setup guest
+.PHONY: demo test check el2 gen fix bench bench-quick bench-floors setup guest
 
 demo: guest
 	@$(PYTHON) examples/demo.py
@@ -38,6 +40,15 @@ fix: setup gen
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(C_FILES)
+
+bench: guest
+	@$(PYTHON) -m bench
+
+bench-quick: guest
+	@$(PYTHON) -m bench --quick
+
+bench-floors: guest
+	@$(PYTHON) -m bench.floors
 
 setup:
 	@python3 scripts/setup.py

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The floors: as little as an EL2 can do for a trap. It takes the monitor's place (same load address, same entry
+ * of the guest), so that the same payload runs above either.
+ *
+ * SMC #1    the floor of a hit: exception entry, x0 to x30 saved, ESR, ELR and SPSR read, dispatch by
+ *           exception class and immediate, ELR past the SMC, x0 to x30 restored, ERET. No record.
+ * step      the floor of a step: the same way in and out, SPSR.SS set again.
+ * SMC #2, 3 stepping begins and ends.
+ * SMC #0    firmware, as it is; CPU_ON through here.
+ */
+#include "guest.h"
+
+#define HCR_RW (UL(1) << 31)
+#define HCR_TSC (UL(1) << 19)
+#define HCR_APK_API (UL(3) << 40)
+#define MDCR_TDE (1 << 8)
+#define MDSCR_SS 1
+#define SPSR_SS (1 << 21)
+#define EC_SMC64 0x17
+#define EC_STEP_LOWER 0x32
+#define FLOOR_FRAME 512
+
+	.text
+	.global	image_start
+image_start:
+	b	primary
+	.long	0
+	.quad	0x200000	/* text_offset: the monitor's */
+	.quad	0x7e00000	/* image_size: up to the guest's memory */
+	.quad	0xa
+	.quad	0, 0, 0
+	.ascii	"ARM\x64"
+	.long	0
+
+primary:
+	mov	x0, #0
+	ldr	x30, =GUEST_RAM_BASE
+	b	to_guest
+
+/* PSCI CPU_ON. In: x0 what the guest wants there, as context; `entry` where it wants to start. */
+secondary:
+	ldr	x30, entry
+
+/* In: x0 the guest's x0, x30 its first instruction. */
+to_guest:
+	msr	daifset, #15
+	mrs	x1, mpidr_el1
+	msr	vmpidr_el2, x1
+	and	x1, x1, #0xff
+	ldr	x2, =frames
+	mov	x3, #FLOOR_FRAME
+	madd	x2, x1, x3, x2
+	mov	sp, x2
+	adr	x1, vectors
+	msr	vbar_el2, x1
+	ldr	x1, =(HCR_RW | HCR_TSC | HCR_APK_API)
+	msr	hcr_el2, x1
+	mov	x1, #3
+	msr	cnthctl_el2, x1
+	msr	cntvoff_el2, xzr
+	mov	x1, #0x33ff
+	msr	cptr_el2, x1
+	msr	hstr_el2, xzr
+	mov	x1, #MDCR_TDE
+	msr	mdcr_el2, x1
+	mrs	x1, midr_el1
+	msr	vpidr_el2, x1
+	mov	x1, #0xf
+	msr	S3_4_C12_C9_5, x1	/* ICC_SRE_EL2 */
+	msr	oslar_el1, xzr
+	msr	osdlr_el1, xzr
+	msr	mdscr_el1, xzr
+	ldr	x1, =SCTLR_OFF
+	msr	sctlr_el1, x1
+	mov	x1, #PSTATE_EL1H
+	msr	spsr_el2, x1
+	msr	elr_el2, x30
+	isb
+	eret
+
+entry:
+	.quad	0
+
+	.balign	2048
+vectors:
+	.rept	8	/* from EL2 itself, never expected */
+	.balign	0x80
+	b	.
+	.endr
+	.balign	0x80
+	stp	x0, x1, [sp, #0]
+	stp	x2, x3, [sp, #16]
+	stp	x4, x5, [sp, #32]
+	stp	x6, x7, [sp, #48]
+	stp	x8, x9, [sp, #64]
+	stp	x10, x11, [sp, #80]
+	stp	x12, x13, [sp, #96]
+	stp	x14, x15, [sp, #112]
+	stp	x16, x17, [sp, #128]
+	stp	x18, x19, [sp, #144]
+	stp	x20, x21, [sp, #160]
+	stp	x22, x23, [sp, #176]
+	stp	x24, x25, [sp, #192]
+	stp	x26, x27, [sp, #208]
+	stp	x28, x29, [sp, #224]
+	str	x30, [sp, #240]
+	mrs	x0, esr_el2
+	mrs	x1, elr_el2
+	mrs	x2, spsr_el2
+	ubfx	x3, x0, #26, #6
+	b	dispatch
+	.rept	7
+	.balign	0x80
+	b	.
+	.endr
+	.balign	0x80
+
+/* In: x0 ESR, x1 ELR, x2 SPSR, x3 exception class. */
+dispatch:
+	cmp	x3, #EC_STEP_LOWER
+	b.eq	step
+	cmp	x3, #EC_SMC64
+	b.ne	.
+	and	x0, x0, #0xffff
+	cmp	x0, #1
+	b.ne	control
+	add	x1, x1, #4
+	msr	elr_el2, x1
+	b	restore
+step:
+	orr	x2, x2, #SPSR_SS
+	msr	spsr_el2, x2
+restore:
+	ldp	x0, x1, [sp, #0]
+	ldp	x2, x3, [sp, #16]
+	ldp	x4, x5, [sp, #32]
+	ldp	x6, x7, [sp, #48]
+	ldp	x8, x9, [sp, #64]
+	ldp	x10, x11, [sp, #80]
+	ldp	x12, x13, [sp, #96]
+	ldp	x14, x15, [sp, #112]
+	ldp	x16, x17, [sp, #128]
+	ldp	x18, x19, [sp, #144]
+	ldp	x20, x21, [sp, #160]
+	ldp	x22, x23, [sp, #176]
+	ldp	x24, x25, [sp, #192]
+	ldp	x26, x27, [sp, #208]
+	ldp	x28, x29, [sp, #224]
+	ldr	x30, [sp, #240]
+	eret
+	dsb	nsh
+	isb
+
+/* In: x0 immediate of the SMC, x1 ELR, x2 SPSR. */
+control:
+	add	x1, x1, #4
+	msr	elr_el2, x1
+	cbz	x0, firmware
+	bic	x2, x2, #SPSR_SS
+	mov	x3, #0
+	cmp	x0, #2
+	b.ne	1f
+	orr	x2, x2, #SPSR_SS
+	mov	x3, #MDSCR_SS
+1:	msr	spsr_el2, x2
+	msr	mdscr_el1, x3
+	b	restore
+
+firmware:
+	ldp	x0, x1, [sp, #0]
+	ldp	x2, x3, [sp, #16]
+	ldr	x4, =PSCI_CPU_ON
+	cmp	x0, x4
+	b.ne	2f
+	adr	x4, entry
+	str	x2, [x4]
+	adr	x2, secondary
+	dsb	sy
+2:	smc	#0
+	stp	x0, x1, [sp, #0]
+	stp	x2, x3, [sp, #16]
+	b	restore
+
+	.bss
+	.balign	16
+frames:
+	.space	MAX_CPUS * FLOOR_FRAME

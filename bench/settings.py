@@ -1,0 +1,52 @@
+"""How much is measured: the whole table in minutes, or the ratios in seconds."""
+
+from dataclasses import dataclass
+
+__all__ = ("FULL", "QUICK", "Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Rounds are interleaved repetitions of everything in a part."""
+
+    full: bool
+    """Whether all parts are measured, or those that the ratios need."""
+    floor_rounds: int
+    many_rounds: int
+    boot_rounds: int
+    idle_rounds: int
+    idle_scale: float
+    """Of the idle workloads' size."""
+    linux_rounds: int
+    reads: int
+    """Of the traced workload."""
+    stub_batches: int
+    rounds: int
+    """Of everything else."""
+
+
+FULL = Settings(
+    full=True,
+    floor_rounds=41,
+    many_rounds=15,
+    boot_rounds=7,
+    idle_rounds=11,
+    idle_scale=1.0,
+    linux_rounds=7,
+    reads=100_000,
+    stub_batches=15,
+    rounds=9,
+)
+
+QUICK = Settings(
+    full=False,
+    floor_rounds=15,
+    many_rounds=7,
+    boot_rounds=2,
+    idle_rounds=3,
+    idle_scale=0.5,
+    linux_rounds=3,
+    reads=40_000,
+    stub_batches=5,
+    rounds=3,
+)
