@@ -5,6 +5,7 @@
 #include "emulate.h"
 #include "monitor.h"
 #include "program.h"
+#include "program_store.h"
 #include "region.h"
 #include "ring.h"
 #include "slot.h"
@@ -13,6 +14,8 @@
 #include "translate.h"
 
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE                                                                                   \
+	__attribute__((noinline)) /* What calls others would make its caller save registers. */
 
 /*
  * Load-acquire and store-release order more than is needed here: what a producer and the slots need is loads
@@ -29,12 +32,12 @@ INLINE void order_stores(void)
 }
 
 /* Something waits to be done at the end of an exit: one test, as each of its own would be a branch. */
-INLINE bool is_disturbed(const struct vcpu *v)
+INLINE u64 disturbance(const struct vcpu *v)
 {
 	u64 any = v->vgic.queued | v->vgic.stashed | v->vgic.asked | v->resume_kind;
 
 	any |= (u64)monitor_is_unprobed | tracer_away_count | v->wanted_stepping;
-	return any != 0;
+	return any;
 }
 
 /* Where a record of `size` bytes goes, if that is known without asking the host; else NULL. */
@@ -56,99 +59,141 @@ INLINE void *room(struct vcpu *v, u64 size)
 	return v->ring_data + place;
 }
 
-INLINE void fill_header(const struct vcpu *v, struct sv_record *record, u16 type, u16 size,
-			u16 slot)
+typedef u64 __attribute__((may_alias)) record_word;
+
+#define SHIFT_OF(member) (8 * offsetof(struct sv_record, member))
+
+INLINE void fill_header(const struct vcpu *v, struct sv_record *record, u64 type, u64 size,
+			u64 slot, u64 pc)
 {
-	record->type = type;
-	record->size = size;
-	record->vcpu = (u8)v->index;
-	record->flags = 0;
-	record->slot = slot;
-	record->sequence = v->sequence;
-	record->ticks = read_sysreg(cntpct_el0);
-	record->pc = v->frame.pc;
+	record_word *words = (record_word *)record;
+
+	_Static_assert(sizeof(*record) == 4 * sizeof(*words), "the header is four words");
+	words[0] = type << SHIFT_OF(type) | size << SHIFT_OF(size) | v->index << SHIFT_OF(vcpu) |
+		   slot << SHIFT_OF(slot);
+	words[1] = v->sequence;
+	words[2] = read_sysreg(cntpct_el0);
+	words[3] = pc;
 }
 
 INLINE void publish(struct vcpu *v, u64 size)
 {
-	v->sequence++;
-	v->status->sequence++;
+	v->status->sequence = ++v->sequence;
 	order_stores(); /* The record before the index that tells of it. */
 	__atomic_store_n(&v->ring->head, v->ring->head + size, __ATOMIC_RELAXED);
 }
 
-/* The forms that most function entries have; the others go through emulate(). */
-INLINE u64 perform(struct vcpu *v, const struct slot *slot)
+INLINE void fill_hit(const struct vcpu *v, struct sv_record_hit *record, u64 index, u64 pc)
 {
-	u64 pstate = v->frame.pstate;
-
-	if (slot->fast == FAST_MOVE && !(pstate & SPSR_ELx_BTYPE_MASK)) {
-		v->frame.x[slot->d] = v->frame.x[slot->m];
-		v->frame.pc += INSTRUCTION_SIZE;
-		return HOT_PC;
-	}
-	if (slot->fast == FAST_NOP && !(pstate & SPSR_ELx_BTYPE_MASK)) {
-		v->frame.pc += INSTRUCTION_SIZE;
-		return HOT_PC;
-	}
-	if (!emulate(v, slot))
-		return HOT_NOT_DONE;
-	return v->frame.pstate == pstate ? HOT_PC : HOT_BOTH;
+	fill_header(v, &record->record, SV_RECORD_HIT, sizeof(*record), index, pc);
+#pragma GCC unroll 6
+	for (u32 i = 0; i < SV_HIT_REGISTERS; i++)
+		record->x[i] = v->frame.x[i];
 }
 
-INLINE bool guest_debugs(void)
+/* The record of a hit that was recorded, NULL for one that a program rejected. */
+INLINE void conclude(struct vcpu *v, const struct sv_record_hit *record)
+{
+	if (record)
+		publish(v, sizeof(*record));
+	else
+		v->status->rejected++;
+	v->status->fast_hits++;
+}
+
+/* The forms that most function entries have. They cannot fail. */
+INLINE struct hot_way perform(struct vcpu *v, const struct slot *slot, u64 pc, u64 pstate)
+{
+	bool landed = pstate & SPSR_ELx_BTYPE_MASK;
+
+	if (slot->fast == FAST_MOVE)
+		v->frame.x[slot->d] = v->frame.x[slot->m];
+	return (struct hot_way){ landed ? HOT_LANDED : HOT_PC, pc + INSTRUCTION_SIZE };
+}
+
+/* Where a program that begins with comparisons has got to after those that need no more than scratch registers. */
+INLINE u32 decide(const struct vcpu *v, const struct slot *slot)
+{
+	const struct sv_instruction *i = program_store(slot->program - 1);
+
+	while (i->opcode == SV_OPCODE_JUMP_COMPARE && hot_is_scratch(i->d))
+		i += 1 + (program_jumps(v, i) ? i->target : 0);
+	return i->opcode;
+}
+
+HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
+{
+	u64 index = esr & ISS_CALL_IMM16_MASK;
+	const struct slot *slot = slot_at((u32)index);
+	struct sv_record_hit *record = NULL;
+	u32 decision;
+	u64 busy;
+
+	busy = !__atomic_load_n(&slot->armed, __ATOMIC_RELAXED);
+	order_loads(); /* The rest of the slot after that it is valid. */
+	busy |= slot->va ^ pc;
+	busy |= disturbance(v) | v->step.mode | (v->view ^ SV_VIEW_PROBED) | (u64)v->tracer;
+	busy |= pstate & SPSR_ELx_SS; /* The guest steps itself. */
+	if (busy || slot->fast == FAST_NEVER)
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	decision = slot->program ? decide(v, slot) : SV_OPCODE_ACCEPT;
+	if (slot->fast == FAST_NONE || decision > SV_OPCODE_REJECT)
+		return (struct hot_way){ HOT_WITH_ALL, 0 };
+	if (decision == SV_OPCODE_ACCEPT) {
+		record = room(v, sizeof(*record));
+		if (!record)
+			return (struct hot_way){ HOT_GENERAL, 0 };
+		fill_hit(v, record, index, pc);
+	}
+	conclude(v, record);
+	return perform(v, slot, pc, pstate);
+}
+
+static bool is_debugging(void)
 {
 	return (read_sysreg(mdscr_el1) & (MDSCR_EL1_SS | MDSCR_EL1_MDE)) != 0;
 }
 
-/* With a program: it decides, and writes its own record. */
-HOT static u64 hit_with_program(struct vcpu *v, const struct slot *slot, u32 index)
+/*
+ * An instruction that may turn out to need a step: a record is published, and a rejection counted, only after it has
+ * been performed. A program that does more than decide has no way back.
+ */
+static struct hot_way hit_emulated(struct vcpu *v, const struct slot *slot, u32 index)
 {
-	u64 how;
+	u32 decision = slot->program ? decide(v, slot) : SV_OPCODE_ACCEPT;
+	struct sv_record_hit *record = NULL;
+	u64 pstate = v->frame.pstate;
 
-	/* What it captures is the state before the instruction, so a doubtful one cannot come first. */
-	if (slot->fast == FAST_NONE)
-		return HOT_NOT_DONE;
-	if (!program_run(v, slot->program, index))
-		v->status->rejected++;
-	how = perform(v, slot);
-	v->status->hits++;
-	v->status->emulated++;
-	v->status->exits++;
-	return how;
+	/* A load may meet a watchpoint of the guest's, and a branch whatever the guest's step has to do with it. */
+	if (decision > SV_OPCODE_REJECT || is_debugging())
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	if (decision == SV_OPCODE_ACCEPT) {
+		record = room(v, sizeof(*record));
+		if (!record)
+			return (struct hot_way){ HOT_GENERAL, 0 };
+		fill_hit(v, record, index, v->frame.pc);
+	}
+	if (!emulate(v, slot))
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	conclude(v, record);
+	return (struct hot_way){ v->frame.pstate == pstate ? HOT_PC : HOT_FRAME, v->frame.pc };
 }
 
-INLINE u64 hit(struct vcpu *v, u32 index)
+/* A program that does more than decide writes its own record. */
+struct hot_way hot_hit_with_all(struct vcpu *v)
 {
+	u32 index = (u32)(read_sysreg(esr_el2) & ISS_CALL_IMM16_MASK);
 	const struct slot *slot = slot_at(index);
-	struct sv_record_hit *record;
-	u64 how;
 
-	if (!__atomic_load_n(&slot->armed, __ATOMIC_RELAXED))
-		return HOT_NOT_DONE;
-	order_loads(); /* The rest of the slot after that it is valid. */
-	if (slot->va != v->frame.pc || slot->fast == FAST_NEVER)
-		return HOT_NOT_DONE;
-	if (v->step.mode != STEP_NONE || v->view != SV_VIEW_PROBED || v->tracer ||
-	    is_disturbed(v) || guest_debugs())
-		return HOT_NOT_DONE;
-	if (slot->program)
-		return hit_with_program(v, slot, index);
-	record = room(v, sizeof(*record));
-	if (!record)
-		return HOT_NOT_DONE;
-	fill_header(v, &record->record, SV_RECORD_HIT, sizeof(*record), (u16)index);
-#pragma GCC unroll 6
-	for (u32 i = 0; i < SV_HIT_REGISTERS; i++)
-		record->x[i] = v->frame.x[i];
-	how = perform(v, slot);
-	if (how == HOT_NOT_DONE)
-		return how;
-	publish(v, sizeof(*record));
-	v->status->hits++;
-	v->status->emulated++;
-	v->status->exits++;
-	return how;
+	if (slot->fast == FAST_NONE)
+		return hit_emulated(v, slot, index);
+	if (!program_run(v, slot->program, index))
+		v->status->rejected++;
+	v->status->fast_hits++;
+	if (perform(v, slot, v->frame.pc, v->frame.pstate).how == HOT_LANDED)
+		v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
+	v->frame.pc += INSTRUCTION_SIZE;
+	return (struct hot_way){ HOT_FRAME, 0 };
 }
 
 /* Instructions after which more has to be looked at than where they led. */
@@ -173,7 +218,7 @@ INLINE bool is_simple(u32 word)
  * Another page of code. EL1's is remembered: what changes its mapping is a TLB invalidation that we step, which takes the
  * general way. User code may be changed by another vCPU at any time.
  */
-HOT static bool find_code(struct vcpu *v, u64 pc)
+NOINLINE static bool find_code(struct vcpu *v, u64 pc)
 {
 	ipa_t address;
 	u32 word;
@@ -188,7 +233,7 @@ HOT static bool find_code(struct vcpu *v, u64 pc)
 
 INLINE void fill_event(const struct vcpu *v, struct sv_record_event *record)
 {
-	fill_header(v, &record->record, SV_RECORD_EVENT, sizeof(*record), 0);
+	fill_header(v, &record->record, SV_RECORD_EVENT, sizeof(*record), 0, v->frame.pc);
 #pragma GCC unroll 31
 	for (u32 i = 0; i < 31; i++)
 		record->x[i] = v->frame.x[i];
@@ -231,48 +276,46 @@ INLINE bool arrived(const struct vcpu *v)
 	return v->frame.pc == v->step.pc + INSTRUCTION_SIZE || offset >= 0x800;
 }
 
-INLINE u64 step(struct vcpu *v, u64 esr)
+/* The step went where it can be told at once, and the next one can be taken by setting SPSR.SS alone. */
+INLINE bool find_next(struct vcpu *v, u64 pc, u64 esr, u32 *next)
 {
-	struct tracer *tracer = v->tracer;
+	if (v->step.mode != STEP_TRACE || !v->tracer || (esr & ISS_STEP_EX) || disturbance(v) ||
+	    !is_routine(v, v->tracer) || !is_plain(v->step.word) || !arrived(v))
+		return false;
+	if ((pc & ~PAGE_MASK) != v->code_page && !find_code(v, pc))
+		return false;
+	*next = v->code[(pc & PAGE_MASK) / INSTRUCTION_SIZE];
+	return is_simple(*next);
+}
+
+/* False when there is no room without asking the host. */
+INLINE bool record_step(struct vcpu *v)
+{
 	struct sv_record_event *record;
-	u64 pc = v->frame.pc;
+
+	if (v->tracer->config.options & SV_STEP_OPTION_SILENT)
+		return true;
+	record = room(v, sizeof(*record));
+	if (!record)
+		return false;
+	fill_event(v, record);
+	publish(v, sizeof(*record));
+	v->status->events++;
+	return true;
+}
+
+HOT_NEXT struct hot_way hot_step(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
+{
 	u32 next;
 
-	if (v->step.mode != STEP_TRACE || !tracer || (esr & ISS_STEP_EX) || is_disturbed(v) ||
-	    !is_routine(v, tracer) || !is_plain(v->step.word) || !arrived(v))
-		return HOT_NOT_DONE;
-	if ((pc & ~PAGE_MASK) != v->code_page && !find_code(v, pc))
-		return HOT_NOT_DONE;
-	next = v->code[(pc & PAGE_MASK) / INSTRUCTION_SIZE];
-	if (!is_simple(next))
-		return HOT_NOT_DONE;
-	if (!(tracer->config.options & SV_STEP_OPTION_SILENT)) {
-		record = room(v, sizeof(*record));
-		if (!record)
-			return HOT_NOT_DONE;
-		fill_event(v, record);
-		publish(v, sizeof(*record));
-		v->status->events++;
-	}
-	tracer->since++;
-	tracer->stepped++;
+	if (!find_next(v, pc, esr, &next) || !record_step(v))
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	v->tracer->since++;
+	v->tracer->stepped++;
 	v->status->trace_steps++;
 	v->status->exits++;
 	v->step.pc = pc;
 	v->step.word = next;
 	v->step.late = true;
-	v->frame.pstate |= SPSR_ELx_SS;
-	return HOT_PSTATE;
-}
-
-HOT u64 hot_sync(struct vcpu *v)
-{
-	u64 esr = read_sysreg(esr_el2);
-	u64 class = FIELD(esr, ESR_ELx_EC);
-
-	if (class == EC_SMC64)
-		return hit(v, (u32)(esr & ISS_CALL_IMM16_MASK));
-	if (class == EC_STEP_LOWER)
-		return step(v, esr);
-	return HOT_NOT_DONE;
+	return (struct hot_way){ HOT_PSTATE, pstate | SPSR_ELx_SS };
 }

@@ -178,6 +178,8 @@ _Static_assert(__builtin_offsetof(struct sv_vcpu_status, emulated) == SV_VCPU_ST
                "vcpu_status.emulated");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, rejected) == SV_VCPU_STATUS_REJECTED_OFFSET,
                "vcpu_status.rejected");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, fast_hits) == SV_VCPU_STATUS_FAST_HITS_OFFSET,
+               "vcpu_status.fast_hits");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, reserved) == SV_VCPU_STATUS_RESERVED_OFFSET,
                "vcpu_status.reserved");
 _Static_assert(sizeof(struct sv_ring_index) == SV_RING_INDEX_SIZE, "ring_index");

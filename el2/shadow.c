@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shadow.h"
 
+#include "hot.h"
 #include "lock.h"
 #include "memory.h"
 #include "monitor.h"
@@ -193,7 +194,7 @@ static enum fast fast_way(const struct sv_probe_descriptor *probe)
 		return FAST_NEVER;
 	if (probe->operation == SV_OPERATION_NOP)
 		return FAST_NOP;
-	if (move && probe->d != ZERO_REGISTER && probe->m != ZERO_REGISTER)
+	if (move && hot_is_scratch(probe->d) && hot_is_scratch(probe->m))
 		return FAST_MOVE;
 	return FAST_NONE;
 }

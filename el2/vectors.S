@@ -21,11 +21,10 @@
 	.endm
 
 /*
- * From the guest. SP_EL2 points to struct frame. Saves the general registers, PC and PSTATE, calls
- * `handler(struct vcpu *)` on the stack below the frame, and goes back to the guest.
+ * SP_EL2 points to struct frame. What C may clobber is saved first: the short way of a hit needs no more.
+ * Callee-saved registers, PC and PSTATE follow for whoever looks at them. Clobbers: save_rest x4, x5.
  */
-	.macro	from_guest label, handler, continue=enter_guest
-	vector	\label
+	.macro	save_scratch
 	stp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
 	stp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
 	stp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
@@ -35,20 +34,62 @@
 	stp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
 	stp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
 	stp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
-	stp	x18, x19, [sp, #(FRAME_X + 16 * 9)]
-	stp	x20, x21, [sp, #(FRAME_X + 16 * 10)]
-	stp	x22, x23, [sp, #(FRAME_X + 16 * 11)]
-	stp	x24, x25, [sp, #(FRAME_X + 16 * 12)]
-	stp	x26, x27, [sp, #(FRAME_X + 16 * 13)]
-	stp	x28, x29, [sp, #(FRAME_X + 16 * 14)]
-	mrs	x1, elr_el2
-	mrs	x2, spsr_el2
+	str	x18, [sp, #(FRAME_X + 16 * 9)]
 	str	x30, [sp, #(FRAME_X + 16 * 15)]
-	stp	x1, x2, [sp, #FRAME_PC]
+	.endm
+
+	.macro	save_rest
+	mrs	x4, elr_el2
+	mrs	x5, spsr_el2
+	stp	x19, x20, [sp, #(FRAME_X + 16 * 9 + 8)]
+	stp	x21, x22, [sp, #(FRAME_X + 16 * 10 + 8)]
+	stp	x23, x24, [sp, #(FRAME_X + 16 * 11 + 8)]
+	stp	x25, x26, [sp, #(FRAME_X + 16 * 12 + 8)]
+	stp	x27, x28, [sp, #(FRAME_X + 16 * 13 + 8)]
+	str	x29, [sp, #(FRAME_X + 16 * 14 + 8)]
+	stp	x4, x5, [sp, #FRAME_PC]
+	.endm
+
+	.macro	restore_scratch
+	ldp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
+	ldp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
+	ldp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
+	ldp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
+	ldp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
+	ldp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
+	ldp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
+	ldp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
+	ldr	x18, [sp, #(FRAME_X + 16 * 9)]
+	ldr	x30, [sp, #(FRAME_X + 16 * 15)]
+	ldp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
+	.endm
+
+/* Calls `handler(struct vcpu *)` on the stack below the frame, and goes back to the guest. */
+	.macro	from_guest label, handler
+	vector	\label
+	save_scratch
+	save_rest
 	mov	x0, sp
 	mov	x29, xzr
 	bl	\handler
-	b	\continue
+	b	enter_guest
+	end_vector \label
+	.endm
+
+/* The two that come by the million take their short ways: `hot_*(struct vcpu *, pc, pstate, esr)`. */
+	.macro	from_guest_sync label
+	vector	\label
+	save_scratch
+	mrs	x3, esr_el2
+	mrs	x1, elr_el2
+	mrs	x2, spsr_el2
+	mov	x0, sp
+	ubfx	x4, x3, #ESR_ELx_EC_SHIFT, #ESR_ELx_EC_WIDTH
+	cmp	x4, #EC_SMC64
+	b.eq	smc_entry
+	cmp	x4, #EC_STEP_LOWER
+	b.eq	step_entry
+	b	general_entry
 	end_vector \label
 	.endm
 
@@ -88,33 +129,70 @@ vectors:
 	from_el2 el2_spx_irq, 0x280
 	from_el2 el2_spx_fiq, 0x300
 	from_el2 el2_spx_serror, 0x380
-	from_guest guest_sync, hot_sync, hot_return
+	from_guest_sync guest_sync
 	from_guest guest_irq, trap_irq
 	from_guest guest_fiq, trap_fiq
 	from_guest guest_serror, trap_serror
-	from_guest guest32_sync, hot_sync, hot_return
+	from_guest_sync guest32_sync
 	from_guest guest32_irq, trap_irq
 	from_guest guest32_fiq, trap_fiq
 	from_guest guest32_serror, trap_serror
 	.balign	0x80
 
-/* In: x0 HOT_*, how far the short way got. Goes on the general way, or to the guest. */
-hot_return:
-	cbz	x0, 1f
-	cmp	x0, #HOT_PSTATE
-	b.eq	enter_guest_pstate
-	b.hi	enter_guest
-	ldr	x1, [sp, #FRAME_PC]
+/*
+ * The short ways. In: x0 struct vcpu, x1 PC, x2 PSTATE, x3 ESR, scratch registers saved. What hot.c returns is in
+ * x0 (enum hot) and x1. C has left the guest's callee-saved registers as they were, so they need no restoring, unless
+ * hot_hit_with_all has changed them in the frame.
+ */
+smc_entry:
+	bl	hot_hit
+	cmp	x0, #HOT_PC
+	b.ne	1f
+	msr	elr_el2, x1
+	restore_scratch
+	eret
+	dsb	nsh
+	isb
+1:	cmp	x0, #HOT_LANDED
+	b.ne	2f
+	mrs	x2, spsr_el2
+	bic	x2, x2, #SPSR_ELx_BTYPE_MASK
+	msr	spsr_el2, x2
+	msr	elr_el2, x1
+	restore_scratch
+	eret
+	dsb	nsh
+	isb
+2:	cmp	x0, #HOT_WITH_ALL
+	save_rest
+	b.ne	general
+	mov	x0, sp
+	bl	hot_hit_with_all
+	cmp	x0, #HOT_PC
+	b.ne	3f
 	msr	elr_el2, x1
 	b	restore_guest
-1:	mov	x0, sp
-	bl	trap_sync
-	b	enter_guest
-enter_guest_pstate:
-	ldr	x2, [sp, #(FRAME_PC + 8)]
-	msr	spsr_el2, x2
-	b	restore_guest
+3:	cmp	x0, #HOT_FRAME
+	b.eq	enter_guest
+	b	general
 
+step_entry:
+	save_rest
+	bl	hot_step
+	cmp	x0, #HOT_PSTATE
+	b.ne	general
+	msr	spsr_el2, x1
+	restore_scratch
+	eret
+	dsb	nsh
+	isb
+
+general_entry:
+	save_rest
+general:
+	mov	x0, sp
+	mov	x29, xzr
+	bl	trap_sync
 /*
  * Goes to the guest whose struct frame (at the start of struct vcpu) sp points to.
  * Never returns; the guest's next exception finds sp as it is here.
@@ -125,22 +203,13 @@ enter_guest:
 	msr	elr_el2, x1
 	msr	spsr_el2, x2
 restore_guest:
-	ldp	x0, x1, [sp, #(FRAME_X + 16 * 0)]
-	ldp	x2, x3, [sp, #(FRAME_X + 16 * 1)]
-	ldp	x4, x5, [sp, #(FRAME_X + 16 * 2)]
-	ldp	x6, x7, [sp, #(FRAME_X + 16 * 3)]
-	ldp	x8, x9, [sp, #(FRAME_X + 16 * 4)]
-	ldp	x10, x11, [sp, #(FRAME_X + 16 * 5)]
-	ldp	x12, x13, [sp, #(FRAME_X + 16 * 6)]
-	ldp	x14, x15, [sp, #(FRAME_X + 16 * 7)]
-	ldp	x16, x17, [sp, #(FRAME_X + 16 * 8)]
-	ldp	x18, x19, [sp, #(FRAME_X + 16 * 9)]
-	ldp	x20, x21, [sp, #(FRAME_X + 16 * 10)]
-	ldp	x22, x23, [sp, #(FRAME_X + 16 * 11)]
-	ldp	x24, x25, [sp, #(FRAME_X + 16 * 12)]
-	ldp	x26, x27, [sp, #(FRAME_X + 16 * 13)]
-	ldp	x28, x29, [sp, #(FRAME_X + 16 * 14)]
-	ldr	x30, [sp, #(FRAME_X + 16 * 15)]
+	ldp	x19, x20, [sp, #(FRAME_X + 16 * 9 + 8)]
+	ldp	x21, x22, [sp, #(FRAME_X + 16 * 10 + 8)]
+	ldp	x23, x24, [sp, #(FRAME_X + 16 * 11 + 8)]
+	ldp	x25, x26, [sp, #(FRAME_X + 16 * 12 + 8)]
+	ldp	x27, x28, [sp, #(FRAME_X + 16 * 13 + 8)]
+	ldr	x29, [sp, #(FRAME_X + 16 * 14 + 8)]
+	restore_scratch
 	eret
 	/* Nothing may be fetched speculatively past the exception return. */
 	dsb	nsh

@@ -12,7 +12,7 @@ enum fast {
 	FAST_NEVER = 0, /* none: it is stepped, or does more than record */
 	FAST_NONE,	/* through emulate() */
 	FAST_NOP,
-	FAST_MOVE, /* d = m, 64 bits, neither the zero register nor SP */
+	FAST_MOVE, /* d = m, 64 bits, both of them scratch registers */
 };
 
 struct slot {

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x81afd6e5586eabf9)
+#define SV_ABI_HASH REG_UL(0x44b67fd038d2d082)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -403,7 +403,8 @@
 #define SV_VCPU_STATUS_UNANSWERED_OFFSET REG_UL(0xa8)
 #define SV_VCPU_STATUS_EMULATED_OFFSET REG_UL(0xb0)
 #define SV_VCPU_STATUS_REJECTED_OFFSET REG_UL(0xb8)
-#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xc0)
+#define SV_VCPU_STATUS_FAST_HITS_OFFSET REG_UL(0xc0)
+#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xc8)
 
 #define SV_RING_INDEX_SIZE REG_UL(0x100)
 #define SV_RING_INDEX_HEAD_OFFSET REG_UL(0x0)
@@ -629,7 +630,8 @@ struct sv_vcpu_status {
 	u64 unanswered; /* synchronous events that the host did not answer in time */
 	u64 emulated; /* displaced instructions that the monitor performed itself */
 	u64 rejected; /* hits that a program rejected */
-	u64 reserved[232];
+	u64 fast_hits; /* hits with an instruction performed by the monitor that took its short way; not in exits, hits and emulated */
+	u64 reserved[231];
 };
 
 /* producer and consumer positions of one ring, a cache line apart */

@@ -5,8 +5,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import build
 import build_guests
+
+import build
 
 __all__ = ("guest_image", "monitor_image", "mutated_monitor")
 

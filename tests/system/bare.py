@@ -39,8 +39,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "el2"))
 sys.path.insert(0, str(ROOT / "tests" / "guests"))
 
-import build  # noqa: E402 - el2/build.py is no package
 import build_guests  # noqa: E402 - likewise
+
+import build  # noqa: E402 - el2/build.py is no package
 
 __all__ = (
     "CPUS",

@@ -4,8 +4,9 @@ import importlib.machinery
 import sys
 from pathlib import Path
 
-import build
 import pytest
+
+import build
 
 
 def test_the_cross_gcc_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

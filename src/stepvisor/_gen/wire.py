@@ -77,7 +77,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0x81afd6e5586eabf9
+ABI_HASH: Final = 0x44b67fd038d2d082
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -689,6 +689,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "unanswered",
             "emulated",
             "rejected",
+            "fast_hits",
             "reserved",
         ],
         "formats": [
@@ -716,7 +717,8 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "<u8",
             "<u8",
             "<u8",
-            ("<u8", (232,)),
+            "<u8",
+            ("<u8", (231,)),
         ],
         "offsets": [
             0x0,
@@ -744,6 +746,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             0xb0,
             0xb8,
             0xc0,
+            0xc8,
         ],
         "itemsize": 2048,
     }

@@ -246,10 +246,7 @@ class El2Monitor:
 
     def counters(self) -> tuple[VcpuCounters, ...]:
         """Of each vCPU."""
-        names = [field.name for field in fields(VcpuCounters)]
-        return tuple(
-            VcpuCounters(**{name: int(status[name]) for name in names}) for status in self._status
-        )
+        return tuple(_counters(status) for status in self._status)
 
     def read_physical(self, address: int, size: int) -> bytes:
         """Guest memory by physical address.
@@ -316,3 +313,10 @@ def _ring(
 ) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
     start = wire.RINGS_OFFSET + vcpu * wire.RING_SIZE
     return region[start : start + wire.RING_SIZE]
+
+
+def _counters(status: np.void) -> VcpuCounters:
+    values = {field.name: int(status[field.name]) for field in fields(VcpuCounters)}
+    for name in ("exits", "hits", "emulated"):
+        values[name] += int(status["fast_hits"])
+    return VcpuCounters(**values)
