@@ -13,6 +13,8 @@
 #include "tracer.h"
 #include "translate.h"
 
+#define SP_SELECTED 1UL /* PSTATE.SP */
+
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE                                                                                   \
 	__attribute__((noinline)) /* What calls others would make its caller save registers. */
@@ -196,13 +198,22 @@ struct hot_way hot_hit_with_all(struct vcpu *v)
 	return (struct hot_way){ HOT_FRAME, 0 };
 }
 
-/* Instructions after which more has to be looked at than where they led. */
+/* NOP, BTI, and the pointer authentication of x30: hints that neither wait nor trap, and change no other register. */
+INLINE bool is_quiet_hint(u32 word)
+{
+	u32 number = word >> 5 & 0x7f;
+	u64 quiet = 1UL << 0 | 1UL << 7 | 0xffUL << 24 | 0x55UL << 32;
+
+	return (word & 0xfffff01f) == 0xd503201f && number < 64 && (quiet >> number & 1);
+}
+
+/* Instructions after which more has to be looked at than where they led. A read of a register is none. */
 INLINE bool is_plain(u32 word)
 {
-	bool changes_system = (word & 0xff200000) == 0xd5000000; /* MSR, SYS, barriers, hints */
+	bool system = (word & 0xff200000) == 0xd5000000 && !is_quiet_hint(word);
 	bool leaves_level = (word & 0xff000000) == 0xd4000000 || (word & 0xff800000) == 0xd6800000;
 
-	return word && !changes_system && !leaves_level;
+	return word && !system && !leaves_level;
 }
 
 /* What may be run next by setting SPSR.SS alone. */
@@ -212,6 +223,12 @@ INLINE bool is_simple(u32 word)
 	bool sees_interrupts = (word & 0xffdff000) == 0xd518c000;
 
 	return !exclusive && !sees_interrupts;
+}
+
+/* Results in registers that no field of the word names: RCWCASP, LD64B. CASP is not simple. */
+INLINE bool has_hidden_results(u32 word)
+{
+	return (word & 0xbf20fc00) == 0x19200c00 || (word & 0xffe0fc00) == 0xf820d000;
 }
 
 /*
@@ -253,34 +270,48 @@ INLINE void fill_event(const struct vcpu *v, struct sv_record_event *record)
 	record->waits = 0;
 }
 
-/* The tracer has nothing to decide: not at its end, recording everything, nothing to deliver. */
-INLINE bool is_routine(const struct vcpu *v, const struct tracer *tracer)
+INLINE u64 selected_sp(u64 pstate)
 {
-	const struct tracer_config *c = &tracer->config;
-	u64 any = tracer->quiet | v->vgic.unsettled | v->step.virtual_serror | v->step.masked |
-		  v->step.region | v->step.displaced | v->step.guest_ss | v->step.dirty_pages |
-		  (v->step.guest_mdscr & MDSCR_EL1_SS);
+	return pstate & SP_SELECTED ? read_sysreg(sp_el1) : read_sysreg(sp_el0);
+}
 
-	any |= c->limit && tracer->stepped + 1 >= c->limit;
-	any |= c->until != SV_UNTIL_NEVER && v->frame.pc == c->until_address;
-	any |= !(c->options & SV_STEP_OPTION_EL0) && !(v->frame.pstate & SPSR_ELx_M_MASK);
-	any |= v->synchronous & 1U << SV_EVENT_SINGLESTEP;
-	return !any;
+INLINE void fill_step(const struct vcpu *v, struct sv_record_step *record, u64 pc, u64 pstate)
+{
+	const u64 *x = v->frame.x; /* Of 31 any value will do. */
+	u32 word = v->step.word;
+
+	fill_header(v, &record->record, SV_RECORD_STEP, sizeof(*record), 0, pc);
+	record->instruction_address = v->step.pc;
+	record->word = word;
+	record->pstate = pstate;
+	record->sp = selected_sp(pstate);
+	record->x30 = x[30];
+	record->x[0] = x[word & 31];
+	record->x[1] = x[word >> 5 & 31];
+	record->x[2] = x[word >> 10 & 31];
+	record->x[3] = x[word >> 16 & 31];
+}
+
+/* What changes while a step is under way, or with the number of steps. */
+INLINE u64 dueness(const struct vcpu *v, const struct tracer *tracer, u64 pc)
+{
+	u64 any = v->vgic.unsettled | v->step.virtual_serror | v->step.dirty_pages;
+
+	any |= (u64)(tracer->stepped + 1 >= tracer->last) | (u64)(pc == tracer->end_pc);
+	return any | (v->synchronous & 1U << SV_EVENT_SINGLESTEP);
 }
 
 /* Went to the next instruction, or branched anywhere but into the exception vectors. */
-INLINE bool arrived(const struct vcpu *v)
+INLINE bool arrived(const struct vcpu *v, u64 pc)
 {
-	u64 offset = v->frame.pc - read_sysreg(vbar_el1);
-
-	return v->frame.pc == v->step.pc + INSTRUCTION_SIZE || offset >= 0x800;
+	return pc == v->step.pc + INSTRUCTION_SIZE || pc - read_sysreg(vbar_el1) >= 0x800;
 }
 
 /* The step went where it can be told at once, and the next one can be taken by setting SPSR.SS alone. */
 INLINE bool find_next(struct vcpu *v, u64 pc, u64 esr, u32 *next)
 {
-	if (v->step.mode != STEP_TRACE || !v->tracer || (esr & ISS_STEP_EX) || disturbance(v) ||
-	    !is_routine(v, v->tracer) || !is_plain(v->step.word) || !arrived(v))
+	if (!v->step.routine || (esr & ISS_STEP_EX) | disturbance(v) | dueness(v, v->tracer, pc) ||
+	    !is_plain(v->step.word) || !arrived(v, pc))
 		return false;
 	if ((pc & ~PAGE_MASK) != v->code_page && !find_code(v, pc))
 		return false;
@@ -288,19 +319,32 @@ INLINE bool find_next(struct vcpu *v, u64 pc, u64 esr, u32 *next)
 	return is_simple(*next);
 }
 
-/* False when there is no room without asking the host. */
-INLINE bool record_step(struct vcpu *v)
+NOINLINE static bool record_event(struct vcpu *v)
 {
-	struct sv_record_event *record;
+	struct sv_record_event *record = room(v, sizeof(*record));
 
-	if (v->tracer->config.options & SV_STEP_OPTION_SILENT)
-		return true;
-	record = room(v, sizeof(*record));
 	if (!record)
 		return false;
 	fill_event(v, record);
 	publish(v, sizeof(*record));
-	v->status->events++;
+	v->step.compact = true;
+	return true;
+}
+
+/* False when there is no room without asking the host. */
+INLINE bool record_step(struct vcpu *v, u64 pc, u64 pstate)
+{
+	struct sv_record_step *record;
+
+	if (v->tracer->config.options & SV_STEP_OPTION_SILENT)
+		return true;
+	if (!v->step.compact || has_hidden_results(v->step.word))
+		return record_event(v);
+	record = room(v, sizeof(*record));
+	if (!record)
+		return false;
+	fill_step(v, record, pc, pstate);
+	publish(v, sizeof(*record));
 	return true;
 }
 
@@ -308,12 +352,10 @@ HOT_NEXT struct hot_way hot_step(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
 {
 	u32 next;
 
-	if (!find_next(v, pc, esr, &next) || !record_step(v))
+	if (!find_next(v, pc, esr, &next) || !record_step(v, pc, pstate))
 		return (struct hot_way){ HOT_GENERAL, 0 };
-	v->tracer->since++;
 	v->tracer->stepped++;
-	v->status->trace_steps++;
-	v->status->exits++;
+	v->status->fast_steps++;
 	v->step.pc = pc;
 	v->step.word = next;
 	v->step.late = true;

@@ -180,6 +180,8 @@ _Static_assert(__builtin_offsetof(struct sv_vcpu_status, rejected) == SV_VCPU_ST
                "vcpu_status.rejected");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, fast_hits) == SV_VCPU_STATUS_FAST_HITS_OFFSET,
                "vcpu_status.fast_hits");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, fast_steps) == SV_VCPU_STATUS_FAST_STEPS_OFFSET,
+               "vcpu_status.fast_steps");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, reserved) == SV_VCPU_STATUS_RESERVED_OFFSET,
                "vcpu_status.reserved");
 _Static_assert(sizeof(struct sv_ring_index) == SV_RING_INDEX_SIZE, "ring_index");
@@ -314,6 +316,37 @@ _Static_assert(__builtin_offsetof(struct sv_record_event, outcome) == SV_RECORD_
                "record_event.outcome");
 _Static_assert(__builtin_offsetof(struct sv_record_event, waits) == SV_RECORD_EVENT_WAITS_OFFSET,
                "record_event.waits");
+_Static_assert(sizeof(struct sv_record_step) == SV_RECORD_STEP_SIZE, "record_step");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.type) == SV_RECORD_STEP_TYPE_OFFSET,
+               "record_step.type");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.size) == SV_RECORD_STEP_SIZE_OFFSET,
+               "record_step.size");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.vcpu) == SV_RECORD_STEP_VCPU_OFFSET,
+               "record_step.vcpu");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.flags) == SV_RECORD_STEP_FLAGS_OFFSET,
+               "record_step.flags");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.slot) == SV_RECORD_STEP_SLOT_OFFSET,
+               "record_step.slot");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.sequence) == SV_RECORD_STEP_SEQUENCE_OFFSET,
+               "record_step.sequence");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.ticks) == SV_RECORD_STEP_TICKS_OFFSET,
+               "record_step.ticks");
+_Static_assert(__builtin_offsetof(struct sv_record_step, record.pc) == SV_RECORD_STEP_PC_OFFSET,
+               "record_step.pc");
+_Static_assert(__builtin_offsetof(struct sv_record_step, instruction_address) == SV_RECORD_STEP_INSTRUCTION_ADDRESS_OFFSET,
+               "record_step.instruction_address");
+_Static_assert(__builtin_offsetof(struct sv_record_step, word) == SV_RECORD_STEP_WORD_OFFSET,
+               "record_step.word");
+_Static_assert(__builtin_offsetof(struct sv_record_step, reserved) == SV_RECORD_STEP_RESERVED_OFFSET,
+               "record_step.reserved");
+_Static_assert(__builtin_offsetof(struct sv_record_step, pstate) == SV_RECORD_STEP_PSTATE_OFFSET,
+               "record_step.pstate");
+_Static_assert(__builtin_offsetof(struct sv_record_step, sp) == SV_RECORD_STEP_SP_OFFSET,
+               "record_step.sp");
+_Static_assert(__builtin_offsetof(struct sv_record_step, x30) == SV_RECORD_STEP_X30_OFFSET,
+               "record_step.x30");
+_Static_assert(__builtin_offsetof(struct sv_record_step, x) == SV_RECORD_STEP_X_OFFSET,
+               "record_step.x");
 _Static_assert(sizeof(struct sv_answer) == SV_ANSWER_SIZE, "answer");
 _Static_assert(__builtin_offsetof(struct sv_answer, sequence) == SV_ANSWER_SEQUENCE_OFFSET,
                "answer.sequence");

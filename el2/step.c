@@ -32,6 +32,16 @@ void step_select_free_view(struct vcpu *v)
 	select_view(v, monitor_unprobed() ? SV_VIEW_OPEN : v->free_view);
 }
 
+static bool is_routine(const struct vcpu *v)
+{
+	const struct step *step = &v->step;
+
+	if (step->mode != STEP_TRACE || step->displaced || step->masked || step->guest_ss ||
+	    (step->guest_mdscr & MDSCR_EL1_SS))
+		return false;
+	return tracer_is_plain(v);
+}
+
 /* From here the next instruction steps: SPSR_EL2.SS, or breakpoints around a whole exclusive sequence. */
 static void set_going(struct vcpu *v)
 {
@@ -40,6 +50,8 @@ static void set_going(struct vcpu *v)
 	step->pc = v->frame.pc;
 	step->going = true;
 	step->late = false;
+	step->routine = false;
+	step->compact = false;
 	v->code_page = NO_CODE_PAGE; /* The guest may have run freely, or changed its mappings. */
 	guest_debug_begin_instruction(v);
 	/* While the guest steps itself, a sequence is not its next instruction. */
@@ -53,6 +65,7 @@ static void set_going(struct vcpu *v)
 		return;
 	}
 	v->frame.pstate |= SPSR_ELx_SS;
+	step->routine = is_routine(v);
 }
 
 static void arm(struct vcpu *v, enum step_mode mode, u32 view)
@@ -72,6 +85,7 @@ static void disarm(struct vcpu *v)
 {
 	hold_release(v);
 	v->step.mode = STEP_NONE;
+	v->step.routine = false;
 	guest_debug_restore(v);
 	write_sysreg(mdcr_el2, mdcr_value(v));
 	write_sysreg(hcr_el2, hcr_value() | v->step.virtual_serror);

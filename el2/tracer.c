@@ -14,6 +14,8 @@
 #include "vgic.h"
 
 #define MODE_EL0 0UL
+#define NEVER                                                                                      \
+	(~0UL) /* no number of steps, and no instruction's address: those are multiples of 4 */
 
 static struct tracer tracers[SV_MAX_VCPUS];
 static struct tracer_config config;
@@ -44,6 +46,15 @@ static bool wants_record(const struct vcpu *v, const struct tracer *tracer)
 	return !at_el0(v) || (tracer->config.options & SV_STEP_OPTION_EL0);
 }
 
+bool tracer_is_plain(const struct vcpu *v)
+{
+	const struct tracer *tracer = v->tracer;
+
+	if (!tracer || tracer->quiet)
+		return false;
+	return !at_el0(v) || (tracer->config.options & SV_STEP_OPTION_EL0);
+}
+
 static void record(struct vcpu *v, u32 outcome, u64 address, u32 word)
 {
 	if (v->tracer && wants_record(v, v->tracer))
@@ -53,6 +64,18 @@ static void record(struct vcpu *v, u32 outcome, u64 address, u32 word)
 static void record_here(struct vcpu *v, u32 outcome)
 {
 	record(v, outcome, v->frame.pc, 0);
+}
+
+/* Instructions since the last interrupt was delivered. */
+static u64 since_interrupt(const struct tracer *tracer)
+{
+	return tracer->stepped - tracer->mark + tracer->unseen;
+}
+
+static void set_since(struct tracer *tracer, u64 instructions)
+{
+	tracer->mark = tracer->stepped - instructions;
+	tracer->unseen = 0;
 }
 
 void tracer_start(struct vcpu *v)
@@ -65,10 +88,12 @@ void tracer_start(struct vcpu *v)
 		tracer->config = config;
 		tracer->stepped = 0;
 		tracer->quiet = false;
-		tracer->since = 1;
+		set_since(tracer, 1);
 		tracer->until_sp = read_sysreg(sp_el1);
-		if (config.until == SV_UNTIL_RETURN)
-			tracer->config.until_address = v->frame.x[30];
+		tracer->last = config.limit ? config.limit : NEVER;
+		tracer->end_pc = config.until == SV_UNTIL_NEVER	 ? NEVER :
+				 config.until == SV_UNTIL_RETURN ? v->frame.x[30] :
+								   config.until_address;
 		v->tracer = tracer;
 		record_here(v, SV_OUTCOME_STARTED);
 	}
@@ -149,7 +174,7 @@ static void come_back(struct vcpu *v, struct tracer *tracer)
 {
 	__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
 	remove_return(tracer);
-	tracer->since = 0;
+	set_since(tracer, 0);
 	v->tracer = tracer;
 	record_here(v, SV_OUTCOME_RESUMED);
 }
@@ -242,27 +267,26 @@ void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted)
 
 static bool is_finished(const struct vcpu *v, const struct tracer *tracer)
 {
-	const struct tracer_config *c = &tracer->config;
-
-	if (c->limit && tracer->stepped >= c->limit)
+	if (tracer->stepped >= tracer->last)
 		return true;
-	if (c->until == SV_UNTIL_NEVER || v->frame.pc != c->until_address)
+	if (v->frame.pc != tracer->end_pc)
 		return false;
-	return c->until == SV_UNTIL_ADDRESS || read_sysreg(sp_el1) == tracer->until_sp;
+	return tracer->config.until == SV_UNTIL_ADDRESS || read_sysreg(sp_el1) == tracer->until_sp;
 }
 
 void tracer_stepped(struct vcpu *v, u32 outcome)
 {
 	struct tracer *tracer = v->tracer;
 
-	tracer->since++;
 	v->status->trace_steps++;
 	if (tracer->quiet && is_back(v, tracer)) {
 		tracer->quiet = false;
-		tracer->since = 0;
+		set_since(tracer, 0);
 		outcome = SV_OUTCOME_RESUMED;
 	}
-	if (!tracer->quiet)
+	if (tracer->quiet)
+		tracer->unseen++;
+	else
 		tracer->stepped++;
 	record(v, outcome, v->step.pc, v->step.word);
 	if (v->tracer && !tracer->quiet && is_finished(v, tracer))
@@ -276,9 +300,9 @@ static bool take_interrupt(struct vcpu *v)
 	u64 kind = vgic_deliverable(v);
 
 	/* Some instructions between two interrupts, or a storm would never let the guest on. */
-	if (!kind || tracer->since <= tracer->config.pace)
+	if (!kind || since_interrupt(tracer) <= tracer->config.pace)
 		return false;
-	tracer->since = 0;
+	set_since(tracer, 0);
 	if (!tracer->quiet && !(tracer->config.options & SV_STEP_OPTION_INTERRUPTS)) {
 		if (go_away(v, v->frame.pc))
 			return true;

@@ -35,15 +35,21 @@ struct tracer {
 	struct tracer_config config;
 	u64 until_sp;
 	u64 stepped;
+	u64 last;    /* `stepped` with which it ends */
+	u64 end_pc;  /* PC with which it may end; no address when there is none */
 	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
 	u64 away_sp;
 	u64 away_vcpu; /* which vCPU it left */
 	bool quiet;    /* steps without records until that context is back */
-	u64 since;     /* instructions since the last interrupt was delivered */
+	u64 mark;      /* `stepped` when the last interrupt was delivered */
+	u64 unseen;    /* quiet steps since then */
 };
 
 /* Tracers that wait for their context to come back. */
 extern u32 tracer_away_count;
+
+/* A tracer steps this vCPU that records every instruction here. */
+bool tracer_is_plain(const struct vcpu *v);
 
 void tracer_configure(const struct tracer_config *config);
 

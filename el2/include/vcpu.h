@@ -42,13 +42,15 @@ struct step {
 	u64 base;	      /* register operand of a branch to register, read before it runs */
 	u64 unsigned_pointer; /* x30 and SP before a displaced PACIASP */
 	u64 modifier;
-	u64 guest_mdscr;	  /* what the guest believes MDSCR_EL1 holds */
-	u64 guest_osdlr;	  /* what it believes OSDLR_EL1 holds */
-	bool guest_os_lock;	  /* what the guest believes OSLSR_EL1.OSLK holds */
-	bool going;		  /* the instruction is about to run; clear once it is done */
-	bool late;		  /* plan and base of `word` are not worked out yet */
-	bool displaced;		  /* it is the one under a probe */
-	bool guest_ss;		  /* what the guest's PSTATE.SS would be */
+	u64 guest_mdscr;    /* what the guest believes MDSCR_EL1 holds */
+	u64 guest_osdlr;    /* what it believes OSDLR_EL1 holds */
+	bool guest_os_lock; /* what the guest believes OSLSR_EL1.OSLK holds */
+	bool going;	    /* the instruction is about to run; clear once it is done */
+	bool routine;	/* nothing but the instruction itself decides what comes after it (hot.h) */
+	bool compact;	/* the stepping's last record has all registers, or follows such a one */
+	bool late;	/* plan and base of `word` are not worked out yet */
+	bool displaced; /* it is the one under a probe */
+	bool guest_ss;	/* what the guest's PSTATE.SS would be */
 	bool guest_debug_enabled; /* the guest's debug exceptions were, before the instruction */
 	u64 virtual_serror;	  /* HCR_EL2.VSE, held back like an interrupt */
 	bool masked;	 /* interrupts are held back by PSTATE, not by the virtual CPU interface */

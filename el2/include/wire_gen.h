@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x44b67fd038d2d082)
+#define SV_ABI_HASH REG_UL(0xa631b94d28effbe6)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -142,6 +142,7 @@
 #define SV_RECORD_PROBE_GONE REG_U(4)
 #define SV_RECORD_EVENT REG_U(5)
 #define SV_RECORD_CAPTURE REG_U(6)
+#define SV_RECORD_STEP REG_U(7)
 
 /* what a hit does (probe_descriptor.plan_argument) */
 #define SV_ACTION_RECORD REG_U(0)
@@ -404,7 +405,8 @@
 #define SV_VCPU_STATUS_EMULATED_OFFSET REG_UL(0xb0)
 #define SV_VCPU_STATUS_REJECTED_OFFSET REG_UL(0xb8)
 #define SV_VCPU_STATUS_FAST_HITS_OFFSET REG_UL(0xc0)
-#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xc8)
+#define SV_VCPU_STATUS_FAST_STEPS_OFFSET REG_UL(0xc8)
+#define SV_VCPU_STATUS_RESERVED_OFFSET REG_UL(0xd0)
 
 #define SV_RING_INDEX_SIZE REG_UL(0x100)
 #define SV_RING_INDEX_HEAD_OFFSET REG_UL(0x0)
@@ -480,6 +482,23 @@
 #define SV_RECORD_EVENT_EVENT_OFFSET REG_UL(0x16c)
 #define SV_RECORD_EVENT_OUTCOME_OFFSET REG_UL(0x170)
 #define SV_RECORD_EVENT_WAITS_OFFSET REG_UL(0x174)
+
+#define SV_RECORD_STEP_SIZE REG_UL(0x68)
+#define SV_RECORD_STEP_TYPE_OFFSET REG_UL(0x0)
+#define SV_RECORD_STEP_SIZE_OFFSET REG_UL(0x2)
+#define SV_RECORD_STEP_VCPU_OFFSET REG_UL(0x4)
+#define SV_RECORD_STEP_FLAGS_OFFSET REG_UL(0x5)
+#define SV_RECORD_STEP_SLOT_OFFSET REG_UL(0x6)
+#define SV_RECORD_STEP_SEQUENCE_OFFSET REG_UL(0x8)
+#define SV_RECORD_STEP_TICKS_OFFSET REG_UL(0x10)
+#define SV_RECORD_STEP_PC_OFFSET REG_UL(0x18)
+#define SV_RECORD_STEP_INSTRUCTION_ADDRESS_OFFSET REG_UL(0x20)
+#define SV_RECORD_STEP_WORD_OFFSET REG_UL(0x28)
+#define SV_RECORD_STEP_RESERVED_OFFSET REG_UL(0x2c)
+#define SV_RECORD_STEP_PSTATE_OFFSET REG_UL(0x30)
+#define SV_RECORD_STEP_SP_OFFSET REG_UL(0x38)
+#define SV_RECORD_STEP_X30_OFFSET REG_UL(0x40)
+#define SV_RECORD_STEP_X_OFFSET REG_UL(0x48)
 
 #define SV_ANSWER_SIZE REG_UL(0x200)
 #define SV_ANSWER_SEQUENCE_OFFSET REG_UL(0x0)
@@ -626,12 +645,13 @@ struct sv_vcpu_status {
 	u64 region_steps; /* exclusive regions run natively */
 	u64 ticks; /* monitor timer interrupts */
 	u64 trace_steps; /* instructions stepped by a tracer */
-	u64 events; /* monitor events */
+	u64 events; /* monitor events, but for steps that took the short way */
 	u64 unanswered; /* synchronous events that the host did not answer in time */
 	u64 emulated; /* displaced instructions that the monitor performed itself */
 	u64 rejected; /* hits that a program rejected */
 	u64 fast_hits; /* hits with an instruction performed by the monitor that took its short way; not in exits, hits and emulated */
-	u64 reserved[231];
+	u64 fast_steps; /* steps of a tracer that took the short way; not in exits and trace_steps */
+	u64 reserved[230];
 };
 
 /* producer and consumer positions of one ring, a cache line apart */
@@ -691,6 +711,18 @@ struct sv_record_event {
 	u32 event; /* enum event */
 	u32 outcome; /* enum outcome */
 	u32 waits; /* 1: this vCPU waits for answer.sequence to become sequence + 1 */
+};
+
+/* a SINGLESTEP with outcome STEPPED that follows another record of the same vCPU's stepping: what an instruction outside the system group can have changed; header.pc is the PC after it */
+struct sv_record_step {
+	struct sv_record record;
+	u64 instruction_address;
+	u32 word; /* the instruction */
+	u32 reserved;
+	u64 pstate;
+	u64 sp; /* the stack pointer that PSTATE selects */
+	u64 x30;
+	u64 x[4]; /* the general registers that bits 4:0, 9:5, 14:10 and 20:16 of the word name; no meaning for 31 */
 };
 
 /* the host's answer to a synchronous event of one vCPU; `sequence` is written last */

@@ -59,6 +59,7 @@ __all__ = (
     "RECORD_EVENT",
     "RECORD_HIT",
     "RECORD_LOST",
+    "RECORD_STEP",
     "REGION_SIZE",
     "RINGS_OFFSET",
     "RING_INDEX",
@@ -77,7 +78,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0x44b67fd038d2d082
+ABI_HASH: Final = 0xa631b94d28effbe6
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -234,6 +235,7 @@ class Record(IntEnum):
     PROBE_GONE = 4
     EVENT = 5
     CAPTURE = 6
+    STEP = 7
 
 
 class Action(IntEnum):
@@ -690,6 +692,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "emulated",
             "rejected",
             "fast_hits",
+            "fast_steps",
             "reserved",
         ],
         "formats": [
@@ -718,7 +721,8 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "<u8",
             "<u8",
             "<u8",
-            ("<u8", (231,)),
+            "<u8",
+            ("<u8", (230,)),
         ],
         "offsets": [
             0x0,
@@ -747,6 +751,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             0xb8,
             0xc0,
             0xc8,
+            0xd0,
         ],
         "itemsize": 2048,
     }
@@ -1019,6 +1024,64 @@ RECORD_EVENT: Final[np.dtype[np.void]] = np.dtype(
     }
 )
 """a monitor event with the registers as they are after it; header.pc is the PC"""
+
+RECORD_STEP: Final[np.dtype[np.void]] = np.dtype(
+    {
+        "names": [
+            "type",
+            "size",
+            "vcpu",
+            "flags",
+            "slot",
+            "sequence",
+            "ticks",
+            "pc",
+            "instruction_address",
+            "word",
+            "reserved",
+            "pstate",
+            "sp",
+            "x30",
+            "x",
+        ],
+        "formats": [
+            "<u2",
+            "<u2",
+            "<u1",
+            "<u1",
+            "<u2",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u8",
+            "<u4",
+            "<u4",
+            "<u8",
+            "<u8",
+            "<u8",
+            ("<u8", (4,)),
+        ],
+        "offsets": [
+            0x0,
+            0x2,
+            0x4,
+            0x5,
+            0x6,
+            0x8,
+            0x10,
+            0x18,
+            0x20,
+            0x28,
+            0x2c,
+            0x30,
+            0x38,
+            0x40,
+            0x48,
+        ],
+        "itemsize": 104,
+    }
+)
+"""a SINGLESTEP with outcome STEPPED that follows another record of the same vCPU's stepping: what an instruction outside the system group can have changed; header.pc is the PC after it"""
 
 ANSWER: Final[np.dtype[np.void]] = np.dtype(
     {

@@ -315,8 +315,16 @@ def _ring(
     return region[start : start + wire.RING_SIZE]
 
 
+_SHORT_WAYS = {
+    "fast_hits": ("exits", "hits", "emulated"),
+    "fast_steps": ("exits", "trace_steps"),
+}
+"""Counters of the monitor's short ways, and what else each of their exits counts as."""
+
+
 def _counters(status: np.void) -> VcpuCounters:
     values = {field.name: int(status[field.name]) for field in fields(VcpuCounters)}
-    for name in ("exits", "hits", "emulated"):
-        values[name] += int(status["fast_hits"])
+    for short, names in _SHORT_WAYS.items():
+        for name in names:
+            values[name] += int(status[short])
     return VcpuCounters(**values)

@@ -146,6 +146,7 @@ class VcpuCounters:
     region_steps: int = 0
     """Exclusive sequences that ran as a whole meanwhile."""
     events: int = 0
+    """But for steps that took the short way."""
     unanswered: int = 0
     """Synchronous events that got no answer in time."""
     emulated: int = 0

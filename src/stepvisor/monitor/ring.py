@@ -18,11 +18,16 @@ from stepvisor._gen import wire
 from stepvisor.errors import MonitorError
 from stepvisor.monitor.barrier import barrier
 from stepvisor.monitor.capture import RawCaptures, find_starts
+from stepvisor.monitor.compact import expand_steps
 from stepvisor.monitor.events import Drained, Lost, Notice, ProbeChanged, ProbeGone
 
 __all__ = ("RingReader",)
 
-_BULK = {int(wire.Record.HIT): wire.RECORD_HIT, int(wire.Record.EVENT): wire.RECORD_EVENT}
+_BULK = {
+    int(wire.Record.HIT): wire.RECORD_HIT,
+    int(wire.Record.EVENT): wire.RECORD_EVENT,
+    int(wire.Record.STEP): wire.RECORD_STEP,
+}
 """Records that come in numbers."""
 _HEADER_SIZE = wire.RECORD.itemsize
 _ALIGN = 8
@@ -55,6 +60,8 @@ class RingReader:
         self._tail = index["tail"]
         self._next = int(self._tail[0])
         self._sequence = 0
+        self._last_event: NDArray[np.void] | None = None
+        """What a compact step is the difference to."""
 
     def pending(self) -> int:
         """Bytes that wait to be consumed.
@@ -103,7 +110,8 @@ class RingReader:
         if sequence != self._sequence:
             raise self._out_of_sequence(sequence, self._sequence)
         self._sequence += 1
-        return np.frombuffer(data, wire.RECORD_EVENT)
+        self._last_event = np.frombuffer(data, wire.RECORD_EVENT)
+        return self._last_event
 
     def _drain_chunk(self, chunk: NDArray[np.uint8], into: Drained, *, at_end: bool) -> int:
         """Consume contiguous bytes; returns how many, PAD up to the end of the ring included."""
@@ -117,8 +125,11 @@ class RingReader:
             dtype = _BULK.get(kind)
             records = None if dtype is None else self._bulk(chunk[done:], kind, dtype)
             if records is not None and len(records):
-                (into.hits if kind == wire.Record.HIT else into.events).append(records)
                 done += records.nbytes
+                if kind == wire.Record.HIT:
+                    into.hits.append(records)
+                else:
+                    into.events.append(self._events(kind, records))
                 continue
             size, notice = self._record(chunk[done:], at_end=at_end)
             if notice is not None:
@@ -132,6 +143,15 @@ class RingReader:
         """A copy of the records of `kind` that `chunk` begins with."""
         records = self._uniform(chunk, kind, dtype, _WINDOW).copy()
         self._check_sequence(records["sequence"])
+        return records
+
+    def _events(self, kind: int, records: NDArray[np.void]) -> NDArray[np.void]:
+        """Events as they are, and steps as events."""
+        if kind == wire.Record.STEP:
+            if self._last_event is None:
+                raise self._corrupt("a step without an event before it")
+            records = expand_steps(records, self._last_event)
+        self._last_event = records[-1:].copy()
         return records
 
     def _uniform(
