@@ -14,6 +14,8 @@ __all__ = ("NameTable", "TokenTables", "find_names", "find_token_tables")
 
 _TOKENS: Final = 256
 _INDEX_SIZE: Final = 2 * _TOKENS
+_JOINED: Final = 1 << 16
+"""Tokens at a time: all of them as Python objects would take tens of megabytes."""
 _MARKER_STEP: Final = 256
 _MARKER_SIZE: Final = 4
 _MAX_TOKEN: Final = 512
@@ -111,18 +113,23 @@ def _find_markers(data: bytes, tables: TokenTables) -> Iterator[tuple[int, _Inte
     end = tables.start
     begin = max(0, end - _MARKER_REACH)
     begin -= begin % tables.alignment
-    words = np.frombuffer(data, "<u4", count=(end - begin) // 4, offset=begin).astype(np.int64)
+    # A view: most of an Image is looked through, and the tables hold no offset of 2 GiB.
+    words = np.frombuffer(data, "<i4", count=(end - begin) // 4, offset=begin)
     if len(words) < _MIN_MARKERS:
         return
-    rises = np.diff(words)
-    plausible = (rises >= _MIN_BLOCK) & (rises <= _MAX_BLOCK)
+    plausible = _is_block(np.diff(words))
     heads = (words[:-2] == 0) & plausible[:-1] & plausible[1:]
     if tables.alignment == 2 * _MARKER_SIZE:
         heads[1::2] = False
     for head in np.flatnonzero(heads)[::-1][:_MAX_CANDIDATES].tolist():
         stops = np.flatnonzero(~plausible[head:])
         length = int(stops[0]) + 1 if len(stops) else len(words) - head
-        yield begin + head * 4, words[head : head + length]
+        yield begin + head * 4, words[head : head + length].astype(np.int64)
+
+
+def _is_block(rises: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Whether a distance between two words can be the length of a block of names."""
+    return (rises >= _MIN_BLOCK) & (rises <= _MAX_BLOCK)
 
 
 def _name_starts(data: bytes, markers: int, values: _Integers, alignment: int) -> list[int]:
@@ -187,15 +194,13 @@ def _mark_lengths(
 def _join(codes: npt.NDArray[np.uint16], tokens: tuple[bytes, ...], count: int) -> list[str] | None:
     """Expand token numbers to text; every text has its type letter in front."""
     pieces = (*tokens, b"\n", b"")
-    lengths = np.array([len(piece) for piece in pieces], np.int64)
-    starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    sizes = lengths[codes]
-    total = int(sizes.sum())
-    if total > count * _MAX_NAME:
+    lengths = np.array([len(piece) for piece in pieces], np.uint16)
+    if int(lengths[codes].sum(dtype=np.int64)) > count * _MAX_NAME:
         return None
-    ends = np.cumsum(sizes)
-    source = np.repeat(starts[codes] - (ends - sizes), sizes) + np.arange(total)
-    joined = np.frombuffer(b"".join(pieces), np.uint8)[source].tobytes()
+    joined = b"".join(
+        b"".join([pieces[code] for code in codes[start : start + _JOINED].tolist()])
+        for start in range(0, len(codes), _JOINED)
+    )
     texts = joined.decode("utf-8", "replace").split("\n")[1:]
     plausible = len(texts) == count and all(len(text) > 1 and text[0].isalpha() for text in texts)
     return texts if plausible else None
