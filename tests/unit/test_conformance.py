@@ -16,9 +16,21 @@ from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EXIT, Draft
 from stepvisor.conformance.failure import Failure
 from stepvisor.conformance.features import Feature, detect
-from stepvisor.conformance.layout import CASE, SCRATCH_SIZE, STATE, Descriptor, name_word
+from stepvisor.conformance.layout import (
+    BATCH,
+    BATCH_OFFSET,
+    BATCH_STRIDE,
+    CASE,
+    RESULT,
+    SCRATCH_SIZE,
+    STATE,
+    Descriptor,
+    name_word,
+)
 from stepvisor.conformance.pattern import Instruction, Registers
+from stepvisor.conformance.probing import Probed, places_of
 from stepvisor.conformance.suite import Plan, names, run_suite
+from stepvisor.conformance.target import ProbeCounts, Trap, Way
 from stepvisor.errors import InputError, SetupError
 
 GROUPS = ("integer", "memory", "scalable", "tags", "vector")
@@ -45,9 +57,9 @@ def families() -> list[tuple[str, Instruction]]:
     return found
 
 
-def make(case_class: CaseClass, seed: int) -> np.ndarray:
+def make(case_class: CaseClass, seed: int, place: int | None = None) -> np.ndarray:
     case = np.zeros(1, CASE)
-    draft = Draft(Random(f"{case_class.name}/{seed}"), GUEST, EVERYTHING)
+    draft = Draft(Random(f"{case_class.name}/{seed}"), GUEST, EVERYTHING, place)
     case_class.build(draft)
     draft.store(case[0])
     return case
@@ -131,6 +143,82 @@ def test_every_case_ends_with_an_exception(case_class: CaseClass) -> None:
         count = int(case["count"])
         assert int(case["words"][count - 1]) == EXIT
         assert 1 <= int(case["offset"]) // 4 <= 2048 - count
+
+
+@pytest.mark.parametrize("case_class", CLASSES, ids=lambda c: c.name)
+def test_cases_of_a_batch_are_in_places_of_their_own(case_class: CaseClass) -> None:
+    for place in (0, 1, BATCH // 2, BATCH - 1):
+        (case,) = make(case_class, place, place)
+        start = BATCH_OFFSET + place * BATCH_STRIDE
+        assert start <= case["offset"]
+        assert case["offset"] + 4 * case["count"] <= start + BATCH_STRIDE
+
+
+def one_case(words: list[int], *, user: bool = False, entry: int = 0) -> np.void:
+    draft = Draft(Random(1), GUEST, EVERYTHING, place=3)
+    draft.at_el0(float(user))
+    draft.add(*words)
+    draft.entry = entry
+    case = np.zeros(1, CASE)
+    draft.store(case[0])
+    return case[0]
+
+
+def test_every_instruction_of_a_case_is_probed() -> None:
+    case = one_case([0xD503_201F, 0xD65F_03C0], entry=1)
+
+    places = list(places_of(case, GUEST.code, Trap.CALL))
+
+    first = GUEST.code + int(case["offset"])
+    assert [p.word for p in places] == [0xD503_201F, 0xD65F_03C0, EXIT]
+    assert [p.address for p in places] == [first, first + 4, first + 8]
+    assert [p.virtual for p in places] == [p.address for p in places]
+    assert int(case["start"]["pc"]) == first + 4
+
+
+def test_user_code_is_probed_by_breakpoints_alone() -> None:
+    case = one_case([0xD503_201F], user=True)
+
+    assert list(places_of(case, GUEST.code, Trap.CALL)) == []
+    places = list(places_of(case, GUEST.code, Trap.BREAKPOINT))
+    assert [p.virtual - p.address for p in places] == [0x8000_0000] * 2
+
+
+def test_no_probe_comes_between_a_load_exclusive_and_its_store() -> None:
+    ldxr, stxr, cbnz = 0xC85F_7C01, 0xC802_7C01, 0x35FF_FFC2
+    case = one_case([0xD503_201F, ldxr, 0xD503_201F, stxr, cbnz])
+
+    places = list(places_of(case, GUEST.code, Trap.CALL))
+
+    assert [p.word for p in places] == [0xD503_201F, ldxr, cbnz, EXIT]
+
+
+@pytest.mark.parametrize(
+    ("performed", "stepped", "wrong", "reason"),
+    [
+        (5, 7, 0, None),
+        (9, 3, 0, None),
+        (5, 7, 1, "astray"),
+        (5, 6, 0, "12 hits, but 5 displaced instructions were emulated and 6 stepped"),
+        (4, 8, 0, "4 instructions were emulated, not 5 to 9"),
+        (10, 2, 0, "10 instructions were emulated, not 5 to 9"),
+    ],
+)
+def test_hits_and_what_became_of_them_agree(
+    performed: int, stepped: int, wrong: int, reason: str | None
+) -> None:
+    probed = Probed(
+        results=np.zeros(3, RESULT),
+        cases=np.array([0, 0, 2, 2]),
+        ways=[Way.PERFORMED, Way.STEPPED, Way.DEPENDS, Way.PERFORMED],
+        counts=ProbeCounts(np.array([2, 3, 4, 3]), performed, stepped, wrong),
+    )
+
+    said = probed.wrong()
+
+    assert said is None if reason is None else reason in str(said)
+    assert probed.hits_of_cases().tolist() == [5, 0, 7]
+    assert probed.is_probed().tolist() == [True, False, True]
 
 
 def test_names_are_unique() -> None:

@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from stepvisor.conformance.classes import CLASSES, CaseClass
+from stepvisor.conformance.el2_target import El2Target
 from stepvisor.conformance.failure import Failure
 from stepvisor.conformance.guest import PATIENCE, ConformanceGuest, StuckError, find_image
 from stepvisor.conformance.runner import ClassResult, Runner
 from stepvisor.conformance.scenarios import SCENARIOS, Scenario
-from stepvisor.conformance.target import El2Target, Target
+from stepvisor.conformance.target import Target
 from stepvisor.errors import (
     GuestError,
     InputError,
@@ -67,6 +68,16 @@ class SuiteResult:
     def steps(self) -> int:
         """Instructions stepped in all."""
         return sum(result.steps for result in self.results)
+
+    @property
+    def emulated(self) -> int:
+        """Instructions under probes that were performed in place of the core, in all."""
+        return sum(result.emulated for result in self.results)
+
+    @property
+    def displaced(self) -> int:
+        """Instructions under probes that were stepped, in all."""
+        return sum(result.displaced for result in self.results)
 
     @property
     def failures(self) -> list[Failure]:
