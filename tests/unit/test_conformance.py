@@ -247,7 +247,12 @@ def test_features_come_from_the_identification_registers() -> None:
 
 def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
     failure = Failure(
-        "max", "data-register", "x3 is 0x1 stepped, 0x2 natively", 77, (0x8B01_0002,), 4096
+        cpu="max",
+        class_name="data-register",
+        what="x3 is 0x1 stepped, 0x2 natively",
+        seed=77,
+        words=(0x8B01_0002,),
+        address=4096,
     )
 
     text = "\n".join(failure.lines())

@@ -148,7 +148,9 @@ class _Session:
         except (MachineError, MonitorError, GuestError) as error:
             result = ClassResult(name)
             what = f"the guest was lost: {error}"
-            result.failures.append(Failure(self._plan.cpu, name, what, fatal=True))
+            plan = self._plan
+            lost = Failure(plan.cpu, name, what, plan.seed, count, fatal=True)
+            result.failures.append(lost)
         if any(failure.fatal for failure in result.failures):
             self._restart()
         return result
@@ -163,7 +165,7 @@ class _Session:
             numbers = self._guest.run_scenario(scenario.number, scenario.scaled_by(factor))
         except StepvisorError as error:
             what = "did not come to its end" if isinstance(error, StuckError) else str(error)
-            result.failures.append(Failure(self._plan.cpu, scenario.name, what, fatal=True))
+            result.failures.append(self._failure(scenario, what, fatal=True))
             self._restart()
             return result
         result.steps = self._target.stepped - before
@@ -175,7 +177,11 @@ class _Session:
         if wrong is None and result.steps < scenario.least_steps:
             wrong = f"only {result.steps} instructions were stepped"
         if wrong is not None:
-            result.failures.append(Failure(self._plan.cpu, scenario.name, wrong))
+            result.failures.append(self._failure(scenario, wrong))
+
+    def _failure(self, scenario: Scenario, what: str, *, fatal: bool = False) -> Failure:
+        plan = self._plan
+        return Failure(plan.cpu, scenario.name, what, count=plan.count, fatal=fatal)
 
     def _start(self) -> None:
         self._target = self._plan.target()
