@@ -4,7 +4,8 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from builds import Builds
 
@@ -17,8 +18,8 @@ __all__ = ("Job", "Jobs", "Model", "Mutant")
 class Job:
     """What a test wants to have run."""
 
-    def run(self, builds: Builds) -> SuiteResult | str:
-        """Its result, or why there is none."""
+    def run(self, builds: Builds) -> Any:
+        """Its result."""
         raise NotImplementedError
 
 
@@ -43,8 +44,11 @@ class Mutant(Job):
     seen_by: str
     cpu: str = "cortex-a57"
 
-    def run(self, builds: Builds) -> SuiteResult | str:
-        """That class alone. A monitor that does not even start says why."""
+    def run(self, builds: Builds) -> tuple[SuiteResult, SuiteResult] | str:
+        """That class alone, and what failed first once more, in a new machine.
+
+        A monitor that does not even start says why.
+        """
         plan = Plan(
             self.cpu,
             seed=1,
@@ -55,9 +59,14 @@ class Mutant(Job):
             patience=5,
         )
         try:
-            return run_suite(plan)
+            result = run_suite(plan)
         except (MonitorError, GuestError) as error:
             return str(error)
+        if not result.failures:
+            return result, result
+        first = result.failures[0]
+        seed = first.since or first.seed or plan.seed
+        return result, run_suite(replace(plan, seed=seed, count=first.count))
 
 
 class Jobs:
@@ -68,11 +77,11 @@ class Jobs:
         # Not by fork: this process may have threads.
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(os.cpu_count(), mp_context=context)
-        self._futures: dict[Job, Future[SuiteResult | str]] = {
+        self._futures: dict[Job, Future[Any]] = {
             job: self._pool.submit(job.run, builds) for job in dict.fromkeys(jobs)
         }
 
-    def result(self, job: Job) -> SuiteResult | str:
+    def result(self, job: Job) -> Any:
         """Wait for one."""
         return self._futures[job].result()
 

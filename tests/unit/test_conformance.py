@@ -262,6 +262,13 @@ def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
     assert "stepvisor conformance --cpu max --class data-register --seed 77 --count 1" in text
 
 
+def test_what_needs_others_before_it_is_repeated_with_them() -> None:
+    failure = Failure("max", "data-register", "x3 is 0x1", seed=77, since=1, count=600)
+
+    assert "seed 77" in failure.lines()[0]
+    assert failure.replay.endswith("--class data-register --seed 1 --count 600")
+
+
 def test_an_image_of_another_build_is_refused() -> None:
     with pytest.raises(SetupError, match="another build"):
         Descriptor.find(b"\0" * 4096)

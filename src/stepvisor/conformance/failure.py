@@ -17,9 +17,11 @@ class Failure:
     what: str
     """The difference."""
     seed: int | None = None
-    """Of that case, or of the first of several; None for a scenario."""
+    """Of that case alone; None when it concerns no single case."""
+    since: int | None = None
+    """Seed from which on cases must be run to see it again; None: that one alone."""
     count: int = 1
-    """Cases that it concerns; of a scenario, how much work it had."""
+    """How many they are, for a class with a share of one."""
     words: Sequence[int] = ()
     address: int = 0
     """Where the instructions were."""
@@ -30,7 +32,8 @@ class Failure:
     def replay(self) -> str:
         """A command line that runs it again."""
         command = f"stepvisor conformance --cpu {self.cpu} --class {self.class_name}"
-        seed = "" if self.seed is None else f" --seed {self.seed}"
+        first = self.seed if self.since is None else self.since
+        seed = "" if first is None else f" --seed {first}"
         return f"{command}{seed} --count {self.count}"
 
     def lines(self) -> list[str]:

@@ -136,8 +136,7 @@ class Runner:
         """Of one case, or of the whole batch."""
         name = batch.case_class.name
         if index is None:
-            span = batch.seeds[-1] - batch.seeds[0] + 1
-            return Failure(self._cpu, name, what, seed=batch.seeds[0], count=span)
+            return Failure(self._cpu, name, what, fatal=fatal)
         case = batch.cases[index]
         return Failure(
             cpu=self._cpu,

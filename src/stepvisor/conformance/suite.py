@@ -1,7 +1,7 @@
 """The whole suite on one CPU model: every class, then every scenario."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -141,19 +141,29 @@ class _Session:
 
     def run_class(self, case_class: CaseClass) -> ClassResult:
         """One class; whatever happens to the guest is its failure."""
-        name = case_class.name
         count = max(int(self._plan.count * case_class.share), 1)
-        try:
-            result = self._runner.run(case_class, self._plan.seed, count)
-        except (MachineError, MonitorError, GuestError) as error:
-            result = ClassResult(name)
-            what = f"the guest was lost: {error}"
-            plan = self._plan
-            lost = Failure(plan.cpu, name, what, plan.seed, count, fatal=True)
-            result.failures.append(lost)
-        if any(failure.fatal for failure in result.failures):
+        result = self._run(case_class, self._plan.seed, count)
+        if result.failures:
             self._restart()
+            result.failures = self._pin_down(case_class, result.failures)
         return result
+
+    def _run(self, case_class: CaseClass, seed: int, count: int) -> ClassResult:
+        try:
+            return self._runner.run(case_class, seed, count)
+        except (MachineError, MonitorError, GuestError) as error:
+            what = f"the guest was lost: {error}"
+            lost = Failure(self._plan.cpu, case_class.name, what, fatal=True)
+            return ClassResult(case_class.name, failures=[lost])
+
+    def _pin_down(self, case_class: CaseClass, failures: list[Failure]) -> list[Failure]:
+        """As they are if the first comes again in a new machine; else with all that ran before."""
+        seed = failures[0].seed
+        if seed is not None and self._run(case_class, seed, 1).failures:
+            self._restart()
+            return failures
+        plan = self._plan
+        return [replace(failure, since=plan.seed, count=plan.count) for failure in failures]
 
     def run_scenario(self, scenario: Scenario) -> ClassResult:
         """One scenario."""
