@@ -281,6 +281,14 @@ def test_an_unknown_class_is_an_input_error() -> None:
         run_suite(Plan(cpu="max", seed=1, only=frozenset({"nonsense"}), image=b""))
 
 
+@pytest.mark.parametrize("wrong", [["--class", "nonsense"], ["--count", "0"], ["--count", "-3"]])
+def test_a_mistake_is_one_line(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", *wrong]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert wrong[1] in said.err
+
+
 def test_the_command_lists_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conformance", "--list"]) == 0
     assert capsys.readouterr().out.split() == names()

@@ -13,6 +13,7 @@ from stepvisor.conformance.suite import (
     QUICK_COUNT,
     Plan,
     SuiteResult,
+    check_names,
     names,
     run_suite,
 )
@@ -51,7 +52,7 @@ def register(commands: Commands) -> None:
         help="only this class or scenario; may be repeated",
     )
     parser.add_argument("--seed", type=int, help="of the first case (default: a random one)")
-    parser.add_argument("--count", type=int, metavar="N", help="cases of a class")
+    parser.add_argument("--count", type=_positive, metavar="N", help="cases of a class")
     parser.add_argument("--list", action="store_true", help="print the names of classes and end")
     parser.set_defaults(run=run)
 
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print("\n".join(names()))
         return 0
+    check_names(args.only)
     seed = args.seed if args.seed is not None else random.randrange(_SEEDS)
     count = args.count or (QUICK_COUNT if args.quick else FULL_COUNT)
     plans = [
@@ -69,6 +71,12 @@ def run(args: argparse.Namespace) -> int:
     ]
     print(f"seed {seed}, {count:,} cases of a class", flush=True)
     return _summarise(_run_all(plans), seed)
+
+
+def _positive(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of cases above 0")
+    return int(value)
 
 
 def _run_all(plans: list[Plan]) -> list[SuiteResult]:

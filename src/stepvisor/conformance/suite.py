@@ -1,6 +1,6 @@
 """The whole suite on one CPU model: every class, then every scenario."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,16 @@ from stepvisor.errors import (
     StepvisorError,
 )
 
-__all__ = ("FULL_COUNT", "MODELS", "QUICK_COUNT", "Plan", "SuiteResult", "names", "run_suite")
+__all__ = (
+    "FULL_COUNT",
+    "MODELS",
+    "QUICK_COUNT",
+    "Plan",
+    "SuiteResult",
+    "check_names",
+    "names",
+    "run_suite",
+)
 
 MODELS = ("cortex-a57", "cortex-a72", "neoverse-n1", "max,pauth-impdef=on")
 """Without and with atomics, pointer authentication and landing pads."""
@@ -90,16 +99,24 @@ def names() -> list[str]:
     return [c.name for c in CLASSES] + [s.name for s in SCENARIOS]
 
 
+def check_names(wanted: Iterable[str]) -> None:
+    """Nothing, if all of them exist.
+
+    :raise InputError: Else.
+    """
+    unknown = sorted(set(wanted) - set(names()))
+    if unknown:
+        message = f"no class or scenario is called {unknown[0]!r}; `--list` shows their names"
+        raise InputError(message)
+
+
 def run_suite(plan: Plan, report: Callable[[ClassResult], None] = lambda _: None) -> SuiteResult:
     """Run it; `report` gets every class when it is done.
 
     :raise InputError: When `plan.only` names what does not exist.
     :raise StepvisorError: When the machine does not even start.
     """
-    unknown = sorted(plan.only - set(names()))
-    if unknown:
-        message = f"no class or scenario is called {unknown[0]!r}; `--list` shows their names"
-        raise InputError(message)
+    check_names(plan.only)
     result = SuiteResult(plan.cpu)
     with _Session(plan) as session:
         for done in session.run_all():

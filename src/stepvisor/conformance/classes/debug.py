@@ -24,6 +24,7 @@ _OSDLR_READ = 0xD530_1380
 _BRK = 0xD420_0000
 _SYSTEM_CALL = 0xD400_0001 | 1 << 5
 _LDXR = 0xC85F_7C00
+_LINK_REGISTER = 30
 
 
 def _unmasked(draft: Draft, mdscr: int, chance_of_el0: float = 0.4) -> None:
@@ -159,6 +160,8 @@ def _under_debugger(draft: Draft) -> None:
     draft.mdscr = random.choice((0, _MDSCR_SS, _MDSCR_MDE, _MDSCR_SS | _MDSCR_MDE))
     draft.pstate |= _SS * random.getrandbits(1)
     registers = draft.use_pointers(3)
+    while _LINK_REGISTER in registers.pointers:  # a BL would make it point to the code
+        registers = draft.use_pointers(3)
     for _ in range(8):
         kind = random.randrange(6)
         if kind == 0:
