@@ -123,6 +123,11 @@ MUTANTS = (
         "sgi-storm-step",
     ),
     Mutant(
+        "interrupts lose their priorities",
+        {"vgic.c": ("irq.priority = gic_priority(v, intid);", "irq.priority = 0x80;")},
+        "priorities-step",
+    ),
+    Mutant(
         "the masks that hold interrupts back stay",
         {
             "hold.c": (
@@ -193,6 +198,11 @@ MUTANTS = (
             )
         },
         "exception",
+    ),
+    Mutant(
+        "a step onto a probe keeps what was arranged for it",
+        {"step.c": ("	begin_anew(v);\n	select_view", "	select_view")},
+        "exclusive-loop",
     ),
     Mutant(
         "a carry is lost in an emulated sum",

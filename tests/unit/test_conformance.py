@@ -28,7 +28,7 @@ from stepvisor.conformance.layout import (
     name_word,
 )
 from stepvisor.conformance.pattern import Instruction, Registers
-from stepvisor.conformance.probing import Probed, places_of
+from stepvisor.conformance.probing import How, Probed, places_of
 from stepvisor.conformance.suite import Plan, names, run_suite
 from stepvisor.conformance.target import ProbeCounts, Trap, Way
 from stepvisor.errors import InputError, SetupError
@@ -208,10 +208,12 @@ def test_hits_and_what_became_of_them_agree(
     performed: int, stepped: int, wrong: int, reason: str | None
 ) -> None:
     probed = Probed(
+        how=How.FREELY,
         results=np.zeros(3, RESULT),
         cases=np.array([0, 0, 2, 2]),
         ways=[Way.PERFORMED, Way.STEPPED, Way.DEPENDS, Way.PERFORMED],
         counts=ProbeCounts(np.array([2, 3, 4, 3]), performed, stepped, wrong),
+        steps=0,
     )
 
     said = probed.wrong()
@@ -219,6 +221,15 @@ def test_hits_and_what_became_of_them_agree(
     assert said is None if reason is None else reason in str(said)
     assert probed.hits_of_cases().tolist() == [5, 0, 7]
     assert probed.is_probed().tolist() == [True, False, True]
+
+
+def test_whoever_steps_sees_no_emulation() -> None:
+    counts = ProbeCounts(np.array([2, 3]), performed=1, stepped=4, wrong=0)
+    probed = Probed(
+        How.STEPPED, np.zeros(1, RESULT), np.array([0, 0]), [Way.PERFORMED] * 2, counts, steps=5
+    )
+
+    assert probed.wrong() == "1 instructions were emulated, not 0 to 0"
 
 
 def test_names_are_unique() -> None:

@@ -133,14 +133,20 @@ class El2Target:
         )
         return [_way(place, choice) for place, choice in zip(places, choices, strict=True)]
 
-    def remove(self) -> ProbeCounts:
+    def take_counts(self) -> ProbeCounts:
+        """From the records in the rings and the monitor's counters."""
+        self._count_hits()
+        before, self._before = self._before, self._probe_counters()
+        taken, self._hits = self._hits, np.zeros_like(self._hits)
+        hits, performed, stepped, wrong = (self._before - before).tolist()
+        stepped -= hits - int(taken.sum())  # those where stepping starts and stops
+        return ProbeCounts(taken, performed=performed, stepped=stepped, wrong=wrong)
+
+    def remove(self) -> None:
         """Disarm all of them."""
         slots = range(_FIRST_SLOT, _FIRST_SLOT + len(self._hits))
         self._monitor.disarm(list(slots))
-        self._count_hits()
-        hits, performed, stepped, wrong = (self._probe_counters() - self._before).tolist()
-        stepped -= hits - int(self._hits.sum())  # those where stepping starts and stops
-        return ProbeCounts(self._hits, performed=performed, stepped=stepped, wrong=wrong)
+        self._hits = np.zeros(0, np.int64)
 
     @property
     def monitor(self) -> El2Monitor:

@@ -91,12 +91,12 @@ class ConformanceGuest:
         self._target.write(_CASES, cases.tobytes())
         return self._run(COMMAND_CASES, len(cases), _KEPT if keep else 0)
 
-    def run_probed(self, count: int) -> NDArray[np.void]:
-        """Run the `count` cases that were kept freely once more; an array of RESULT.
+    def run_probed(self, count: int, *, stepped: bool) -> NDArray[np.void]:
+        """Run the `count` cases that were kept once more; an array of RESULT.
 
         :raise StuckError: When one does not come to its end.
         """
-        return self._run(COMMAND_PROBED, count, _KEPT)
+        return self._run(COMMAND_PROBED, count, _KEPT, int(stepped))
 
     def run_scenario(self, number: int, arguments: Sequence[int] = ()) -> list[int]:
         """Run a scenario; its results.
@@ -107,8 +107,8 @@ class ConformanceGuest:
         results: list[int] = self._mailbox()["results"][0].tolist()
         return results
 
-    def _run(self, command: int, count: int, kept: int) -> NDArray[np.void]:
-        self._command(command, [_CASES, count, _RESULTS, kept], self._patience)
+    def _run(self, command: int, count: int, kept: int, stepped: int = 0) -> NDArray[np.void]:
+        self._command(command, [_CASES, count, _RESULTS, kept, stepped], self._patience)
         return np.frombuffer(self._target.read(_RESULTS, count * RESULT.itemsize), RESULT)
 
     def _command(self, command: int, arguments: Sequence[int], patience: float) -> None:

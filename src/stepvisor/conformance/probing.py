@@ -1,5 +1,6 @@
 """Cases once more, under probes: every instruction displaced, and performed or stepped instead."""
 
+import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,15 +12,23 @@ from stepvisor.conformance.guest import ConformanceGuest
 from stepvisor.conformance.target import Place, ProbeCounts, Target, Trap, Way
 from stepvisor.probe.exclusive import exclusive_region
 
-__all__ = ("Probed", "places_of", "run_probed")
+__all__ = ("How", "Probed", "places_of", "run_probed")
 
 _MODE = 0xF
+
+
+class How(enum.Enum):
+    """How a batch ran under probes."""
+
+    FREELY = "under probes"
+    STEPPED = "stepped under probes"
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
     """A batch that ran under probes."""
 
+    how: How
     results: NDArray[np.void]
     """RESULT of each case: against what it left freely."""
     cases: NDArray[np.int64]
@@ -27,6 +36,8 @@ class Probed:
     ways: Sequence[Way]
     """Of each place."""
     counts: ProbeCounts
+    steps: int
+    """Instructions stepped one after the other."""
 
     def hits_of_cases(self) -> NDArray[np.int64]:
         """Hits of all places of each case."""
@@ -50,6 +61,8 @@ class Probed:
         ways = np.array([way.name for way in self.ways])
         least = int(hits[ways == Way.PERFORMED.name].sum())
         most = least + int(hits[ways == Way.DEPENDS.name].sum())
+        if self.how is How.STEPPED:  # whoever steps sees them run
+            least = most = 0
         if not least <= counts.performed <= most:
             return f"{counts.performed} instructions were emulated, not {least} to {most}"
         return None
@@ -57,10 +70,11 @@ class Probed:
 
 def run_probed(
     target: Target, guest: ConformanceGuest, cases: NDArray[np.void], trap: Trap
-) -> Probed:
+) -> Iterator[Probed]:
     """Plant probes on all that these cases, which the guest has kept, consist of, and run them.
 
-    With Trap.CALL those at EL0 run without.
+    Freely, then stepped, which must see what is displaced. With Trap.CALL those at EL0 run
+    without.
 
     :raise StuckError: When one does not come to its end.
     """
@@ -69,10 +83,14 @@ def run_probed(
         for number, case in enumerate(cases)
         for place in places_of(case, guest.descriptor.code, trap)
     ]
-    ways = target.plant([place for _, place in found])
-    results = guest.run_probed(len(cases))
     numbers = np.array([number for number, _ in found], np.int64)
-    return Probed(results, numbers, ways, target.remove())
+    ways = target.plant([place for _, place in found])
+    for how in How:
+        before = target.stepped
+        results = guest.run_probed(len(cases), stepped=how is How.STEPPED)
+        steps = target.stepped - before
+        yield Probed(how, results, numbers, ways, target.take_counts(), steps)
+    target.remove()
 
 
 def places_of(case: np.void, code: int, trap: Trap) -> Iterator[Place]:

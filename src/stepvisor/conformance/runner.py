@@ -11,7 +11,7 @@ from stepvisor.conformance.failure import Failure
 from stepvisor.conformance.features import Feature, detect
 from stepvisor.conformance.guest import ConformanceGuest, StuckError
 from stepvisor.conformance.layout import name_word
-from stepvisor.conformance.probing import Probed, run_probed
+from stepvisor.conformance.probing import How, Probed, run_probed
 from stepvisor.conformance.target import Target, Trap
 
 __all__ = ("ClassResult", "Runner")
@@ -83,12 +83,14 @@ class Runner:
     def _run_probed(
         self, batch: Batch, trap: Trap, outcomes: NDArray[np.void], result: ClassResult
     ) -> None:
-        probed = run_probed(self._target, self._guest, batch.cases, trap)
-        result.emulated += probed.counts.performed
-        result.displaced += probed.counts.stepped
-        self._compare(batch, probed.results, "under probes", result)
-        if not result.failures:
-            self._check_hits(batch, outcomes, probed, result)
+        for probed in run_probed(self._target, self._guest, batch.cases, trap):
+            if probed.how is How.FREELY:
+                result.emulated += probed.counts.performed
+                result.displaced += probed.counts.stepped
+            result.steps += probed.steps
+            self._compare(batch, probed.results, probed.how.value, result)
+            if not result.failures:
+                self._check_hits(batch, outcomes, probed, result)
 
     def _compare(
         self, batch: Batch, outcomes: NDArray[np.void], how: str, result: ClassResult
@@ -109,8 +111,10 @@ class Runner:
             what = f"{hits[index]} probes were hit, but {number} instructions ran"
             result.failures.append(self._failure(batch, index, what))
         what_else = probed.wrong()
-        if what_else is not None:
-            result.failures.append(self._failure(batch, None, what_else))
+        if what_else is None and probed.how is How.STEPPED:
+            what_else = _wrong_steps(batch, outcomes, probed.steps)
+        if what_else:
+            result.failures.append(self._failure(batch, None, f"{probed.how.value}: {what_else}"))
 
     def _miscounted(self, batch: Batch, outcomes: NDArray[np.void], steps: int) -> Failure:
         """The number of steps is wrong: of which case, as far as that can be said."""

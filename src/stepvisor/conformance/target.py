@@ -51,7 +51,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ProbeCounts:
-    """What the probes that were planted have come to."""
+    """What probes have come to."""
 
     hits: NDArray[np.int64]
     """Of each place, in the order of planting."""
@@ -108,5 +108,8 @@ class Target(Protocol):
     def plant(self, places: Sequence[Place]) -> list[Way]:
         """Probe these instructions, and say how each will be run."""
 
-    def remove(self) -> ProbeCounts:
-        """Take all probes away again; what came of them."""
+    def take_counts(self) -> ProbeCounts:
+        """What they have come to since they were planted, or since the last call."""
+
+    def remove(self) -> None:
+        """Take all probes away again."""

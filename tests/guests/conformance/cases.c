@@ -175,11 +175,11 @@ void run_cases(const struct test_case *cases, u64 count, struct result *results,
 }
 
 void run_probed(const struct test_case *cases, u64 count, struct result *results,
-		const struct outcome *kept)
+		const struct outcome *kept, bool stepped)
 {
 	for (u64 i = 0; i < count; i++) {
 		store_release(&mailbox.progress, i);
-		run_once(&cases[i], &outcomes[1], run_free);
+		run_once(&cases[i], &outcomes[1], stepped ? run_stepped : run_free);
 		compare(&results[i], &kept[i], &outcomes[1]);
 	}
 }

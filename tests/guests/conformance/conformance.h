@@ -185,9 +185,9 @@ extern struct outcome outcomes[2];
 /* Freely and stepped. With `kept`, their code is in as many places, and stays; what they left freely is kept. */
 void run_cases(const struct test_case *cases, u64 count, struct result *results,
 	       struct outcome *kept);
-/* Freely once more, now that somebody has put probes there, and compared with what was kept. */
+/* Freely or stepped once more, now that somebody has put probes there, and compared with what was kept. */
 void run_probed(const struct test_case *cases, u64 count, struct result *results,
-		const struct outcome *kept);
+		const struct outcome *kept, bool stepped);
 
 /* main.c */
 extern struct mailbox mailbox;

@@ -43,7 +43,8 @@ static void carry_out(void)
 			  (struct result *)argument[2], (struct outcome *)argument[3]);
 	else if (mailbox.command == COMMAND_PROBED)
 		run_probed((const struct test_case *)argument[0], argument[1],
-			   (struct result *)argument[2], (const struct outcome *)argument[3]);
+			   (struct result *)argument[2], (const struct outcome *)argument[3],
+			   argument[4] != 0);
 	else if (mailbox.command == COMMAND_SCENARIO)
 		run_scenario(argument[0], argument + 1, mailbox.results);
 }
