@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "branch.h"
 
-/* Pointer authentication strips the top of an address; what is left to compare are these bits. */
-#define ADDRESS_BITS 48
+#include "arch_gen.h"
+#include "sysreg.h"
+
+#define UPPER_HALF (1UL << 55)
+#define SMALLEST_SIZE 9UL /* bits 63 to 55 are never more than the choice of a half, or a tag */
 
 /* "Branches, Exception Generating and System instructions" (Arm ARM, "A64 instruction set encoding"). */
 static int64_t field(u32 word, u32 low, u32 width)
@@ -88,12 +91,21 @@ u64 branch_base(const struct vcpu *v, u32 word)
 	return vcpu_register(v, is_return_authenticated(word) ? 30 : word >> 5 & 31);
 }
 
+/* A signed pointer's code is above the address proper, whose size the guest chooses for each half. */
+static u64 address_mask(u64 pointer)
+{
+	u64 tcr = read_sysreg(tcr_el1);
+	u64 size = pointer & UPPER_HALF ? FIELD(tcr, TCR_EL1_T1SZ) : FIELD(tcr, TCR_EL1_T0SZ);
+
+	return ~0UL >> (size > SMALLEST_SIZE ? size : SMALLEST_SIZE);
+}
+
 bool branch_may_lead(const struct step *step, u64 pc)
 {
 	if (step->plan == SV_PLAN_STEP_OTHER)
 		return true;
 	if (step->plan == SV_PLAN_STEP_BRANCH_REGISTER)
-		return ((pc ^ step->base) & ((1UL << ADDRESS_BITS) - 1)) == 0;
+		return ((pc ^ step->base) & address_mask(step->base)) == 0;
 	if (is_branch_immediate26(step->word))
 		return pc == branch_target(step->pc, step->word);
 	return pc == step->pc + INSTRUCTION_SIZE || pc == branch_target(step->pc, step->word);

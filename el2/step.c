@@ -100,6 +100,19 @@ static void refresh_written_pages(struct vcpu *v)
 		shadow_refresh(v, v->step.dirty[i]);
 }
 
+/* A tracer's step found an SMC in its place: nothing has executed, and what was arranged for it is taken back. */
+static void begin_anew(struct vcpu *v)
+{
+	struct step *step = &v->step;
+
+	hold_continue(v);
+	if (!step->region)
+		return;
+	region_remove(step);
+	step->region = false;
+	write_sysreg(mdscr_el1, step->guest_mdscr | MDSCR_EL1_SS);
+}
+
 void step_displaced(struct vcpu *v, const struct slot *slot)
 {
 	v->step.word = slot->word;
@@ -112,8 +125,9 @@ void step_displaced(struct vcpu *v, const struct slot *slot)
 		arm(v, v->tracer ? STEP_TRACE : STEP_DISPLACED, SV_VIEW_PRISTINE);
 		return;
 	}
+	begin_anew(v);
 	select_view(v, SV_VIEW_PRISTINE);
-	set_going(v); /* The tracer's step found an SMC; nothing has executed. */
+	set_going(v);
 }
 
 static u32 word_at_pc(const struct vcpu *v)

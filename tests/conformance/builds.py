@@ -1,62 +1,71 @@
-"""Monitor and guest of the suite, built from this very tree."""
+"""Monitor and guest of the suite, built from this very tree, and mutants of the monitor."""
 
-import functools
 import shutil
-import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import build_guests
 
 import build
 
-__all__ = ("guest_image", "monitor_image", "mutated_monitor")
+__all__ = ("Builds",)
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@functools.cache
-def _directory() -> Path:
-    return Path(tempfile.mkdtemp(prefix="stepvisor-conformance-"))
+_HEADERS = Path(build.__file__).parent / "include"
 
 
-@functools.cache
-def guest_image() -> bytes:
-    """The guest."""
-    built = build_guests.build_guests(_directory(), build.find_toolchain(), ["conformance"])
-    return built["conformance"].with_suffix(".bin").read_bytes()
+@dataclass(frozen=True)
+class Builds:
+    """What has been built in `directory`."""
 
+    directory: Path
 
-@functools.cache
-def monitor_image() -> Path:
-    """The monitor as it is."""
-    return build.build(_directory() / "el2", build.find_toolchain(), ["-Werror"])
+    @classmethod
+    def make(cls, directory: Path) -> "Builds":
+        """Everything, once; mutants are then a file or two and a link away."""
+        tools = build.find_toolchain()
+        builds = cls(directory)
+        builds._objects.mkdir()
+        build._write_offsets(builds._compiler, builds._objects)
+        build._compile_all(builds._compiler, builds._objects)
+        build._link(tools, builds._object_files(), directory)
+        build_guests.build_guests(directory / "guests", tools, ["conformance"])
+        return builds
 
+    @property
+    def monitor(self) -> Path:
+        """The monitor as it is."""
+        return self.directory / "monitor.bin"
 
-def mutated_monitor(output: Path, changes: dict[str, tuple[str, str]]) -> Path:
-    """The monitor with one text replaced by another in each of these files of el2/."""
-    source = output / "source"
-    shutil.copytree(ROOT / "el2", source, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, (old, new) in changes.items():
-        text = (source / name).read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{name} has {text.count(old)} times: {old}"
-        (source / name).write_text(text.replace(old, new), encoding="utf-8")
-    return _build_copy(source, output / "built")
+    @property
+    def guest(self) -> bytes:
+        """The guest."""
+        return (self.directory / "guests" / "conformance.bin").read_bytes()
 
+    def mutate(self, name: str, changes: Mapping[str, tuple[str, str]]) -> Path:
+        """The monitor with one text replaced by another in each of these files of el2/."""
+        output = self.directory / name
+        objects = output / "objects"
+        shutil.copytree(self._objects, objects)
+        for file, (old, new) in changes.items():
+            text = (build._SOURCE / file).read_text(encoding="utf-8")
+            assert text.count(old) == 1, f"{file} has {text.count(old)} times: {old}"
+            changed = output / file
+            changed.write_text(text.replace(old, new), encoding="utf-8")
+            build._run(
+                [*self._compiler, "-w", "-c", str(changed), "-o", str(objects / f"{file}.o")]
+            )
+        files = [objects / path.name for path in self._object_files()]
+        return build._link(build.find_toolchain(), files, output)[1]
 
-def _build_copy(source: Path, output: Path) -> Path:
-    """By the builder of the copy, which builds what lies beside it."""
-    import importlib.util  # noqa: PLC0415 - only here
-    import sys  # noqa: PLC0415 - likewise
+    @property
+    def _objects(self) -> Path:
+        return self.directory / "objects"
 
-    name = "stepvisor_mutant_build"
-    spec = importlib.util.spec_from_file_location(name, source / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    builder = importlib.util.module_from_spec(spec)
-    sys.modules[name] = builder
-    try:
-        spec.loader.exec_module(builder)
-        image: Path = builder.build(output, builder.find_toolchain())
-    finally:
-        del sys.modules[name]
-    return image
+    @property
+    def _compiler(self) -> tuple[str, ...]:
+        include = (f"-I{_HEADERS}", f"-I{self._objects}")
+        return (*build.find_toolchain().compiler, *build._COMPILE, *include)
+
+    def _object_files(self) -> list[Path]:
+        return sorted(self._objects.glob("*.o"))

@@ -1,28 +1,37 @@
-"""Stepped code leaves what it leaves alone: every class and scenario, on every model."""
+"""Stepped and probed code leaves what it leaves alone: every class and scenario, every model."""
 
 import pytest
-from builds import guest_image, monitor_image
+from jobs import Model
 
 from stepvisor.conformance.classes import CLASSES
-from stepvisor.conformance.suite import MODELS, QUICK_COUNT, Plan, run_suite
+from stepvisor.conformance.suite import MODELS, QUICK_COUNT, SuiteResult
 
-pytestmark = pytest.mark.conformance
+pytestmark = [pytest.mark.conformance, pytest.mark.timeout(900)]
 
 STEPS = 1_000_000 // len(MODELS)
 """Instructions that one model must step for the quick form to be worth its name."""
+EMULATED = 10_000
+"""Instructions that it must perform in place of the core."""
+WITH_EVERYTHING = "max,pauth-impdef=on"
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("cpu", MODELS)
-def test_all_is_equal(cpu: str) -> None:
-    plan = Plan(cpu=cpu, seed=1, count=QUICK_COUNT, monitor=monitor_image(), image=guest_image())
-
-    result = run_suite(plan)
-
-    lines = [line for failure in result.failures for line in failure.lines()]
+@pytest.mark.parametrize("job", [Model(cpu) for cpu in MODELS], ids=lambda job: job.cpu)
+def test_all_is_equal(job: Model, outcome: SuiteResult) -> None:
+    lines = [line for failure in outcome.failures for line in failure.lines()]
     assert not lines, "\n".join(lines)
-    assert result.steps >= STEPS
-    cases = {r.name: r.cases for r in result.results if not r.skipped}
+    assert outcome.steps >= STEPS
+    cases = {r.name: r.cases for r in outcome.results if not r.skipped}
     shares = {c.name: int(c.share * QUICK_COUNT) for c in CLASSES if c.name in cases}
     assert {name: cases[name] for name in shares} == shares
-    assert {"max,pauth-impdef=on": 0}.get(cpu) is None or not any(r.skipped for r in result.results)
+    assert job.cpu != WITH_EVERYTHING or not any(r.skipped for r in outcome.results)
+
+
+@pytest.mark.parametrize("job", [Model(cpu) for cpu in MODELS], ids=lambda job: job.cpu)
+def test_probes_are_emulated_where_they_can_be(job: Model, outcome: SuiteResult) -> None:
+    results = {r.name: r for r in outcome.results}
+    probed = [results[c.name] for c in CLASSES if c.probed is not None]
+
+    assert [r.name for r in probed if not r.skipped and not r.emulated + r.displaced] == []
+    assert outcome.emulated >= EMULATED
+    for name in ("data-immediate", "data-register", "branch-immediate", "load-store-upper-half"):
+        assert results[name].emulated > results[name].cases // 2, (job.cpu, name)

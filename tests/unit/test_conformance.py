@@ -16,9 +16,21 @@ from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EXIT, Draft
 from stepvisor.conformance.failure import Failure
 from stepvisor.conformance.features import Feature, detect
-from stepvisor.conformance.layout import CASE, SCRATCH_SIZE, STATE, Descriptor, name_word
+from stepvisor.conformance.layout import (
+    BATCH,
+    BATCH_OFFSET,
+    BATCH_STRIDE,
+    CASE,
+    RESULT,
+    SCRATCH_SIZE,
+    STATE,
+    Descriptor,
+    name_word,
+)
 from stepvisor.conformance.pattern import Instruction, Registers
+from stepvisor.conformance.probing import How, Probed, places_of
 from stepvisor.conformance.suite import Plan, names, run_suite
+from stepvisor.conformance.target import ProbeCounts, Trap, Way
 from stepvisor.errors import InputError, SetupError
 
 GROUPS = ("integer", "memory", "scalable", "tags", "vector")
@@ -45,9 +57,9 @@ def families() -> list[tuple[str, Instruction]]:
     return found
 
 
-def make(case_class: CaseClass, seed: int) -> np.ndarray:
+def make(case_class: CaseClass, seed: int, place: int | None = None) -> np.ndarray:
     case = np.zeros(1, CASE)
-    draft = Draft(Random(f"{case_class.name}/{seed}"), GUEST, EVERYTHING)
+    draft = Draft(Random(f"{case_class.name}/{seed}"), GUEST, EVERYTHING, place)
     case_class.build(draft)
     draft.store(case[0])
     return case
@@ -133,6 +145,93 @@ def test_every_case_ends_with_an_exception(case_class: CaseClass) -> None:
         assert 1 <= int(case["offset"]) // 4 <= 2048 - count
 
 
+@pytest.mark.parametrize("case_class", CLASSES, ids=lambda c: c.name)
+def test_cases_of_a_batch_are_in_places_of_their_own(case_class: CaseClass) -> None:
+    for place in (0, 1, BATCH // 2, BATCH - 1):
+        (case,) = make(case_class, place, place)
+        start = BATCH_OFFSET + place * BATCH_STRIDE
+        assert start <= case["offset"]
+        assert case["offset"] + 4 * case["count"] <= start + BATCH_STRIDE
+
+
+def one_case(words: list[int], *, user: bool = False, entry: int = 0) -> np.void:
+    draft = Draft(Random(1), GUEST, EVERYTHING, place=3)
+    draft.at_el0(float(user))
+    draft.add(*words)
+    draft.entry = entry
+    case = np.zeros(1, CASE)
+    draft.store(case[0])
+    return case[0]
+
+
+def test_every_instruction_of_a_case_is_probed() -> None:
+    case = one_case([0xD503_201F, 0xD65F_03C0], entry=1)
+
+    places = list(places_of(case, GUEST.code, Trap.CALL))
+
+    first = GUEST.code + int(case["offset"])
+    assert [p.word for p in places] == [0xD503_201F, 0xD65F_03C0, EXIT]
+    assert [p.address for p in places] == [first, first + 4, first + 8]
+    assert [p.virtual for p in places] == [p.address for p in places]
+    assert int(case["start"]["pc"]) == first + 4
+
+
+def test_user_code_is_probed_by_breakpoints_alone() -> None:
+    case = one_case([0xD503_201F], user=True)
+
+    assert list(places_of(case, GUEST.code, Trap.CALL)) == []
+    places = list(places_of(case, GUEST.code, Trap.BREAKPOINT))
+    assert [p.virtual - p.address for p in places] == [0x8000_0000] * 2
+
+
+def test_no_probe_comes_between_a_load_exclusive_and_its_store() -> None:
+    ldxr, stxr, cbnz = 0xC85F_7C01, 0xC802_7C01, 0x35FF_FFC2
+    case = one_case([0xD503_201F, ldxr, 0xD503_201F, stxr, cbnz])
+
+    places = list(places_of(case, GUEST.code, Trap.CALL))
+
+    assert [p.word for p in places] == [0xD503_201F, ldxr, cbnz, EXIT]
+
+
+@pytest.mark.parametrize(
+    ("performed", "stepped", "wrong", "reason"),
+    [
+        (5, 7, 0, None),
+        (9, 3, 0, None),
+        (5, 7, 1, "astray"),
+        (5, 6, 0, "12 hits, but 5 displaced instructions were emulated and 6 stepped"),
+        (4, 8, 0, "4 instructions were emulated, not 5 to 9"),
+        (10, 2, 0, "10 instructions were emulated, not 5 to 9"),
+    ],
+)
+def test_hits_and_what_became_of_them_agree(
+    performed: int, stepped: int, wrong: int, reason: str | None
+) -> None:
+    probed = Probed(
+        how=How.FREELY,
+        results=np.zeros(3, RESULT),
+        cases=np.array([0, 0, 2, 2]),
+        ways=[Way.PERFORMED, Way.STEPPED, Way.DEPENDS, Way.PERFORMED],
+        counts=ProbeCounts(np.array([2, 3, 4, 3]), performed, stepped, wrong),
+        steps=0,
+    )
+
+    said = probed.wrong()
+
+    assert said is None if reason is None else reason in str(said)
+    assert probed.hits_of_cases().tolist() == [5, 0, 7]
+    assert probed.is_probed().tolist() == [True, False, True]
+
+
+def test_whoever_steps_sees_no_emulation() -> None:
+    counts = ProbeCounts(np.array([2, 3]), performed=1, stepped=4, wrong=0)
+    probed = Probed(
+        How.STEPPED, np.zeros(1, RESULT), np.array([0, 0]), [Way.PERFORMED] * 2, counts, steps=5
+    )
+
+    assert probed.wrong() == "1 instructions were emulated, not 0 to 0"
+
+
 def test_names_are_unique() -> None:
     assert len(set(names())) == len(names())
 
@@ -159,7 +258,12 @@ def test_features_come_from_the_identification_registers() -> None:
 
 def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
     failure = Failure(
-        "max", "data-register", "x3 is 0x1 stepped, 0x2 natively", 77, (0x8B01_0002,), 4096
+        cpu="max",
+        class_name="data-register",
+        what="x3 is 0x1 stepped, 0x2 natively",
+        seed=77,
+        words=(0x8B01_0002,),
+        address=4096,
     )
 
     text = "\n".join(failure.lines())
@@ -167,6 +271,13 @@ def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
     for part in ("data-register", "seed 77", "8b010002", "add x2, x0, x1", "x3", "0x1000"):
         assert part in text
     assert "stepvisor conformance --cpu max --class data-register --seed 77 --count 1" in text
+
+
+def test_what_needs_others_before_it_is_repeated_with_them() -> None:
+    failure = Failure("max", "data-register", "x3 is 0x1", seed=77, since=1, count=600)
+
+    assert "seed 77" in failure.lines()[0]
+    assert failure.replay.endswith("--class data-register --seed 1 --count 600")
 
 
 def test_an_image_of_another_build_is_refused() -> None:
@@ -179,6 +290,14 @@ def test_an_image_of_another_build_is_refused() -> None:
 def test_an_unknown_class_is_an_input_error() -> None:
     with pytest.raises(InputError, match="'nonsense'"):
         run_suite(Plan(cpu="max", seed=1, only=frozenset({"nonsense"}), image=b""))
+
+
+@pytest.mark.parametrize("wrong", [["--class", "nonsense"], ["--count", "0"], ["--count", "-3"]])
+def test_a_mistake_is_one_line(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", *wrong]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert wrong[1] in said.err
 
 
 def test_the_command_lists_the_classes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvisor.conformance.features import Feature
-from stepvisor.conformance.layout import MAX_WORDS, SCRATCH_SIZE, STATE, USER_ALIAS, Descriptor
+from stepvisor.conformance.layout import (
+    BATCH_OFFSET,
+    BATCH_STRIDE,
+    MAX_WORDS,
+    SCRATCH_SIZE,
+    STATE,
+    USER_ALIAS,
+    Descriptor,
+)
 from stepvisor.conformance.pattern import Instruction, Registers
 
 __all__ = ("EL0T", "EL1H", "EL1T", "EXIT", "FLAGS_MASK", "MASKED", "Draft")
@@ -21,7 +29,7 @@ FLAGS_MASK = 0xF000_0000
 EXIT = 0xD400_0001 | 0x5E << 5
 """SVC #0x5e: what ends a case."""
 
-_CODE_ROOM = 2 * 4096
+_WORD = 4
 _INTERESTING = (
     0,
     1,
@@ -64,8 +72,14 @@ _FPCR_CHOICES = (0, 0, 0x0040_0000, 0x0080_0000, 0x00C0_0000, 0x0100_0000, 0x020
 class Draft:
     """Random registers and memory to begin with; whoever makes the case adds instructions."""
 
-    def __init__(self, random: Random, guest: Descriptor, features: Feature) -> None:
-        """At EL1 with the stack pointer of EL1, everything masked, until it is told otherwise."""
+    def __init__(
+        self, random: Random, guest: Descriptor, features: Feature, place: int | None = None
+    ) -> None:
+        """At EL1 with the stack pointer of EL1, everything masked, until it is told otherwise.
+
+        With `place` its code goes to that one of the places of a batch, else to where one case at
+        a time is run.
+        """
         self.random = random
         self.guest = guest
         self.features = features
@@ -78,7 +92,7 @@ class Draft:
         self.q = _numbers(random, 64, _INTERESTING_FLOATS)
         self.sp_el0, self.sp_el1 = (random.getrandbits(64) for _ in range(2))
         self.fpcr = random.choice(_FPCR_CHOICES)
-        self.offset = 4 * random.randrange(0x10, (_CODE_ROOM // 4) - MAX_WORDS)
+        self.offset = _offset(random, place)
         self.entry = 0
         self.flags = 0
         self.mdscr = 0
@@ -163,6 +177,7 @@ class Draft:
         record["count"] = len(words)
         record["offset"] = self.offset
         record["flags"] = self.flags
+        record["entry"] = self.entry
         record["seed"] = self.random.getrandbits(64)
         record["mdscr"] = self.mdscr
         record["breakpoint"] = self.breakpoints
@@ -180,6 +195,14 @@ class Draft:
         state["sp_el1"] = self.sp_el1
         state["tpidr_el0"] = self.random.getrandbits(64)
         state["fpcr"] = self.fpcr
+
+
+def _offset(random: Random, place: int | None) -> int:
+    """Of the code of a case in the code buffer, with room for the longest."""
+    if place is None:
+        return _WORD * random.randrange(0x10, BATCH_OFFSET // _WORD - MAX_WORDS)
+    start = BATCH_OFFSET + place * BATCH_STRIDE
+    return start + _WORD * random.randrange(BATCH_STRIDE // _WORD - MAX_WORDS)
 
 
 def _numbers(random: Random, count: int, interesting: Sequence[int]) -> NDArray[np.uint64]:

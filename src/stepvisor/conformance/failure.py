@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from stepvisor.arch.disassemble import disassemble
 
@@ -19,6 +18,10 @@ class Failure:
     """The difference."""
     seed: int | None = None
     """Of that case alone; None when it concerns no single case."""
+    since: int | None = None
+    """Seed from which on cases must be run to see it again; None: that one alone."""
+    count: int = 1
+    """How many they are, for a class with a share of one."""
     words: Sequence[int] = ()
     address: int = 0
     """Where the instructions were."""
@@ -29,13 +32,16 @@ class Failure:
     def replay(self) -> str:
         """A command line that runs it again."""
         command = f"stepvisor conformance --cpu {self.cpu} --class {self.class_name}"
-        return f"{command} --seed {self.seed} --count 1" if self.seed is not None else command
+        first = self.seed if self.since is None else self.since
+        seed = "" if first is None else f" --seed {first}"
+        return f"{command}{seed} --count {self.count}"
 
     def lines(self) -> list[str]:
         """For a reader: class, difference, instructions with encoding, and how to repeat it."""
+        places = range(self.address, self.address + 4 * len(self.words), 4)
         code = [
             f"    {address:#x}: {word:08x}  {disassemble(word, address)}"
-            for address, word in zip(count(self.address, 4), self.words, strict=False)
+            for address, word in zip(places, self.words, strict=True)
         ]
         seed = "" if self.seed is None else f", seed {self.seed}"
         return [

@@ -34,7 +34,18 @@ class Feature(enum.Flag):
     DIT = enum.auto()
     SSBS = enum.auto()
     FRINT = enum.auto()
-    SB = enum.auto()
+    FLAGM2 = enum.auto()
+    PAN2 = enum.auto()
+    DPB = enum.auto()
+    SHA512 = enum.auto()
+    SHA3 = enum.auto()
+    SM3 = enum.auto()
+    SM4 = enum.auto()
+    FHM = enum.auto()
+    JSCVT = enum.auto()
+    FCMA = enum.auto()
+    BF16 = enum.auto()
+    I8MM = enum.auto()
 
 
 ALWAYS = Feature(0)
@@ -46,17 +57,27 @@ _FIELDS = (
     (_ISAR0, 4, 2, Feature.PMULL),
     (_ISAR0, 8, 1, Feature.SHA1),
     (_ISAR0, 12, 1, Feature.SHA256),
+    (_ISAR0, 12, 2, Feature.SHA512),
+    (_ISAR0, 32, 1, Feature.SHA3),
+    (_ISAR0, 36, 1, Feature.SM3),
+    (_ISAR0, 40, 1, Feature.SM4),
+    (_ISAR0, 48, 1, Feature.FHM),
+    (_ISAR0, 52, 2, Feature.FLAGM2),
     (_ISAR0, 16, 1, Feature.CRC32),
     (_ISAR0, 20, 2, Feature.LSE),
     (_ISAR0, 28, 1, Feature.RDM),
     (_ISAR0, 44, 1, Feature.DOTPROD),
     (_ISAR0, 52, 1, Feature.FLAGM),
+    (_ISAR1, 0, 1, Feature.DPB),
+    (_ISAR1, 12, 1, Feature.JSCVT),
+    (_ISAR1, 16, 1, Feature.FCMA),
+    (_ISAR1, 44, 1, Feature.BF16),
+    (_ISAR1, 52, 1, Feature.I8MM),
     (_ISAR1, 4, 1, Feature.PAUTH),
     (_ISAR1, 8, 1, Feature.PAUTH),
     (_ISAR1, 20, 1, Feature.RCPC),
     (_ISAR1, 20, 2, Feature.RCPC2),
     (_ISAR1, 32, 1, Feature.FRINT),
-    (_ISAR1, 36, 1, Feature.SB),
     (_PFR0, 32, 1, Feature.SVE),
     (_PFR0, 48, 1, Feature.DIT),
     (_PFR1, 0, 1, Feature.BTI),
@@ -64,6 +85,7 @@ _FIELDS = (
     (_PFR1, 8, 2, Feature.MTE),
     (_MMFR1, 16, 1, Feature.LOR),
     (_MMFR1, 20, 1, Feature.PAN),
+    (_MMFR1, 20, 2, Feature.PAN2),
     (_MMFR2, 4, 1, Feature.UAO),
 )
 _FP_ABSENT = 15

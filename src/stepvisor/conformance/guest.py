@@ -2,37 +2,36 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepvisor.conformance.layout import (
+    BATCH,
     CASE,
     COMMAND_CASES,
+    COMMAND_PROBED,
     COMMAND_SCENARIO,
     MAILBOX,
     RESULT,
-    SCRATCH_SIZE,
-    STATE,
     Descriptor,
 )
 from stepvisor.conformance.target import Target
 from stepvisor.errors import GuestError, SetupError
 
-__all__ = ("PATIENCE", "ConformanceGuest", "Outcome", "StuckError", "find_image")
+__all__ = ("PATIENCE", "ConformanceGuest", "StuckError", "find_image")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _CASES = 0x4A00_0000
+_KEPT = 0x4B00_0000
 _RESULTS = 0x4BC0_0000
-_ROOM = _RESULTS - _CASES
 _CPU_REGISTERS = 11
 _POLL_SECONDS = 0.0005
-_SCENARIO_FACTOR = 10.0
+_SCENARIO_FACTOR = 5.0
 """A scenario does not tell how far it is, so it gets this many times the patience."""
-PATIENCE = 20.0
-"""Seconds; far more than any case needs."""
+PATIENCE = 60.0
+"""Seconds that one case may take: it needs a few milliseconds of a processor, loaded or not."""
 
 
 class StuckError(GuestError):
@@ -41,15 +40,6 @@ class StuckError(GuestError):
     def __init__(self, index: int) -> None:
         super().__init__(f"case {index} of its batch did not come to its end")
         self.index = index
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the last case left."""
-
-    state: NDArray[np.void]
-    """STATE, one element."""
-    memory: bytes
 
 
 def find_image(package: Path = _PACKAGE) -> bytes:
@@ -87,18 +77,26 @@ class ConformanceGuest:
     @property
     def capacity(self) -> int:
         """Cases of one batch, at most."""
-        return min(_ROOM // CASE.itemsize, 4096)
+        return (_KEPT - _CASES) // CASE.itemsize
 
-    def run_cases(self, cases: NDArray[np.void]) -> NDArray[np.void]:
-        """Run an array of CASE; an array of RESULT.
+    def run_cases(self, cases: NDArray[np.void], *, keep: bool = False) -> NDArray[np.void]:
+        """Run an array of CASE freely and stepped; an array of RESULT.
+
+        With `keep` they are run again later by :meth:`run_probed`: at most a batch of them, each
+        in a place of its own.
 
         :raise StuckError: When one does not come to its end.
         """
-        assert len(cases) <= self.capacity
+        assert len(cases) <= (BATCH if keep else self.capacity)
         self._target.write(_CASES, cases.tobytes())
-        self._command(COMMAND_CASES, [_CASES, len(cases), _RESULTS], self._patience)
-        data = self._target.read(_RESULTS, len(cases) * RESULT.itemsize)
-        return np.frombuffer(data, RESULT)
+        return self._run(COMMAND_CASES, len(cases), _KEPT if keep else 0)
+
+    def run_probed(self, count: int, *, stepped: bool) -> NDArray[np.void]:
+        """Run the `count` cases that were kept once more; an array of RESULT.
+
+        :raise StuckError: When one does not come to its end.
+        """
+        return self._run(COMMAND_PROBED, count, _KEPT, int(stepped))
 
     def run_scenario(self, number: int, arguments: Sequence[int] = ()) -> list[int]:
         """Run a scenario; its results.
@@ -109,12 +107,9 @@ class ConformanceGuest:
         results: list[int] = self._mailbox()["results"][0].tolist()
         return results
 
-    def outcome(self, *, stepped: bool) -> Outcome:
-        """What the last case that ran has left, freely or stepped."""
-        d = self.descriptor
-        address = d.outcomes + (d.outcome_stride if stepped else 0)
-        data = self._target.read(address, STATE.itemsize + SCRATCH_SIZE)
-        return Outcome(np.frombuffer(data[: STATE.itemsize], STATE), data[STATE.itemsize :])
+    def _run(self, command: int, count: int, kept: int, stepped: int = 0) -> NDArray[np.void]:
+        self._command(command, [_CASES, count, _RESULTS, kept, stepped], self._patience)
+        return np.frombuffer(self._target.read(_RESULTS, count * RESULT.itemsize), RESULT)
 
     def _command(self, command: int, arguments: Sequence[int], patience: float) -> None:
         mailbox = self._mailbox().copy()

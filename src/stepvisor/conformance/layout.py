@@ -14,6 +14,7 @@ __all__ = (
     "ARENA",
     "ARENA_DEVICE",
     "ARENA_FAR",
+    "ARENA_FAR_CODE",
     "ARENA_GUARDED",
     "ARENA_INVALID",
     "ARENA_NO_ACCESS_FLAG",
@@ -21,13 +22,19 @@ __all__ = (
     "ARENA_TAGGED",
     "ARENA_USER_GUARDED",
     "ARENA_USER_READ_ONLY",
+    "BATCH",
+    "BATCH_OFFSET",
+    "BATCH_STRIDE",
     "CASE",
     "COMMAND_CASES",
+    "COMMAND_PROBED",
     "COMMAND_SCENARIO",
+    "FLAG_ALIGNED",
     "FLAG_DEBUG",
     "FLAG_DEBUGGER",
     "FLAG_DOUBLE_LOCK",
     "FLAG_IRQ",
+    "FLAG_NO_TAG_CHECKS",
     "FLAG_OS_LOCK",
     "MAILBOX",
     "MAX_WORDS",
@@ -35,6 +42,7 @@ __all__ = (
     "RESULT",
     "SCRATCH_SIZE",
     "STATE",
+    "UPPER_HALF",
     "USER_ALIAS",
     "Descriptor",
     "name_word",
@@ -44,8 +52,18 @@ PAGE = 4096
 SCRATCH_SIZE = 4096
 MAX_WORDS = 64
 
+BATCH = 1024
+"""Cases of a batch that is run under probes: each has its code in a place of its own,"""
+BATCH_STRIDE = 528
+"""which is that many bytes,"""
+BATCH_OFFSET = 8192
+"""and the first of which begins there in the code buffer."""
+
 USER_ALIAS = 0x8000_0000
 """Added to the address of RAM: the same memory for EL0."""
+
+UPPER_HALF = 0xFFFF_FF80_0000_0000
+"""Added to any address: the same memory, for the same level, translated by TTBR1_EL1."""
 
 ARENA = 0x8000_0000
 """Virtual address of the pages with further mappings of scratch memory and code."""
@@ -55,15 +73,18 @@ ARENA_USER_READ_ONLY = 1
 ARENA_INVALID = 2
 ARENA_DEVICE = 3
 ARENA_NO_ACCESS_FLAG = 4
-ARENA_GUARDED = 5
-"""The code, for BTI."""
 ARENA_FAR = 7
 """An address that stage 2 does not map."""
 ARENA_TAGGED = 8
-ARENA_USER_GUARDED = 9
+ARENA_FAR_CODE = 12
+"""Likewise, and EL1 may execute it."""
+ARENA_GUARDED = 32
+"""The code, for BTI."""
+ARENA_USER_GUARDED = 192
 
 COMMAND_CASES = 1
 COMMAND_SCENARIO = 2
+COMMAND_PROBED = 3
 
 FLAG_IRQ = 1
 """An interrupt is pending when the case starts."""
@@ -73,6 +94,10 @@ FLAG_DEBUG = 4
 """Debug registers are set before it, as the case says, and cleared after it."""
 FLAG_DOUBLE_LOCK = 16
 """The OS double lock is set while it runs."""
+FLAG_ALIGNED = 64
+"""All accesses and the stack pointer must be aligned, by SCTLR_EL1, while it runs."""
+FLAG_NO_TAG_CHECKS = 32
+"""Accesses are not checked for their tags, by SCTLR_EL1, while it runs."""
 FLAG_DEBUGGER = 8
 """Exceptions from EL0 go to a debugger of the guest's, which logs them and goes on."""
 
@@ -111,7 +136,8 @@ CASE = np.dtype(
         ("mdscr", "<u8"),
         ("breakpoint", "<u8", (2, 2)),
         ("watchpoint", "<u8", 2),
-        ("reserved", "<u8", 5),
+        ("entry", "<u8"),
+        ("reserved", "<u8", 4),
         ("words", "<u4", MAX_WORDS),
         ("start", STATE),
     ]
@@ -121,7 +147,7 @@ RESULT = np.dtype(
     [
         ("difference", "<u8"),
         ("native", "<u8"),
-        ("stepped", "<u8"),
+        ("other", "<u8"),
         ("vector", "<u8"),
         ("esr", "<u8"),
         ("pc", "<u8"),
@@ -161,11 +187,11 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """Where things are in the guest; virtual is physical address."""
+    """Where things are in the guest; but for the scratch memory, virtual is physical address."""
 
     mailbox: int
     scratch: int
-    """Memory that cases work on, SCRATCH_SIZE bytes."""
+    """Memory that cases work on, SCRATCH_SIZE bytes; nothing is mapped before and behind it."""
     code: int
     """Two pages for instructions."""
     start: int

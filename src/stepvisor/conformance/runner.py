@@ -1,27 +1,22 @@
 """Run classes on one machine and judge what comes back."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.conformance.batch import Batch, deal, is_svc, ran, wanted_steps
 from stepvisor.conformance.classes import CaseClass
-from stepvisor.conformance.draft import Draft
 from stepvisor.conformance.failure import Failure
 from stepvisor.conformance.features import Feature, detect
 from stepvisor.conformance.guest import ConformanceGuest, StuckError
-from stepvisor.conformance.layout import CASE, name_word
-from stepvisor.conformance.target import Interrupts, Target
+from stepvisor.conformance.layout import name_word
+from stepvisor.conformance.probing import How, Probed, run_probed
+from stepvisor.conformance.target import Target, Trap
 
 __all__ = ("ClassResult", "Runner")
 
-_STEPS_AROUND = 7
-"""Steps of a linear case apart from its own: the exception return to it, six in the vector."""
-_STEPS_OF_HANDLER = np.uint64(20)
-_SVC = 0x15
-_BATCH = 1024
+_STUCK = "did not come to its end"
 
 
 @dataclass
@@ -32,6 +27,10 @@ class ClassResult:
     cases: int = 0
     steps: int = 0
     """Instructions stepped."""
+    emulated: int = 0
+    """Instructions under probes that were performed in place of the core,"""
+    displaced: int = 0
+    """and stepped."""
     exceptions: int = 0
     """Cases that another exception ended than the SVC at their end."""
     failures: list[Failure] = field(default_factory=list)
@@ -47,7 +46,6 @@ class Runner:
         self._cpu = cpu
         self._target = target
         self._guest = guest
-        self._interrupts = Interrupts.STEP
         self.features: Feature = detect(guest.identification)
 
     def run(self, case_class: CaseClass, seed: int, count: int) -> ClassResult:
@@ -57,110 +55,115 @@ class Runner:
             result.skipped = True
             return result
         self._target.report_calls(on=case_class.calls)
-        for way, seeds in _deal(case_class.interrupts, range(seed, seed + count)):
+        probed, code = self._target.probes > 0, self._guest.descriptor
+        for way, seeds in deal(case_class, range(seed, seed + count)):
             self._target.set_interrupts(way)
-            self._interrupts = way
-            for start in range(0, len(seeds), _BATCH):
-                self._run_batch(case_class, seeds[start : start + _BATCH], result)
-                if result.failures:
-                    return result
+            batch = Batch.make(case_class, way, seeds, code, self.features, probed=probed)
+            self._run_batch(batch, result)
+            if result.failures:
+                break
         return result
 
-    def make(self, case_class: CaseClass, seeds: Sequence[int]) -> NDArray[np.void]:
-        """The cases with these seeds, an array of CASE."""
-        cases = np.zeros(len(seeds), CASE)
-        for record, seed in zip(cases, seeds, strict=True):
-            draft = Draft(
-                Random(f"{case_class.name}/{seed}"), self._guest.descriptor, self.features
-            )
-            case_class.build(draft)
-            draft.store(record)
-        return cases
-
-    def _run_batch(self, case_class: CaseClass, seeds: Sequence[int], result: ClassResult) -> None:
-        cases = self.make(case_class, seeds)
+    def _run_batch(self, batch: Batch, result: ClassResult) -> None:
         before = self._target.stepped
         try:
-            outcomes = self._guest.run_cases(cases)
+            outcomes = self._guest.run_cases(batch.cases, keep=batch.probed is not None)
+            steps = self._target.stepped - before
+            result.cases += len(batch.cases)
+            result.steps += steps
+            result.exceptions += int((~is_svc(outcomes)).sum())
+            self._compare(batch, outcomes, "stepped", result)
+            if not result.failures and _wrong_steps(batch, outcomes, steps):
+                result.failures.append(self._miscounted(batch, outcomes, steps))
+            if not result.failures and batch.probed is not None:
+                self._run_probed(batch, batch.probed, outcomes, result)
         except StuckError as error:
-            result.failures.append(
-                self._failure(
-                    case_class, cases, seeds, error.index, "did not come to its end", fatal=True
-                )
-            )
-            return
-        steps = self._target.stepped - before
-        result.cases += len(cases)
-        result.steps += steps
-        result.exceptions += int((outcomes["esr"] >> np.uint64(26) != _SVC).sum())
-        for index in np.flatnonzero(outcomes["difference"]).tolist():
-            what = _difference(outcomes[index])
-            result.failures.append(self._failure(case_class, cases, seeds, index, what))
-        if not result.failures:
-            self._check_steps(case_class, cases, outcomes, steps, result)
+            result.failures.append(self._failure(batch, error.index, _STUCK, fatal=True))
 
-    def _check_steps(
-        self,
-        case_class: CaseClass,
-        cases: NDArray[np.void],
-        outcomes: NDArray[np.void],
-        steps: int,
-        result: ClassResult,
+    def _run_probed(
+        self, batch: Batch, trap: Trap, outcomes: NDArray[np.void], result: ClassResult
     ) -> None:
-        """Exactly the instructions that ran must have been stepped, each of them once."""
-        if not case_class.linear:
-            if steps < case_class.least * len(cases):
-                what = f"only {steps} instructions of {len(cases)} cases were stepped"
-                result.failures.append(Failure(self._cpu, case_class.name, what))
-            return
-        ran = (outcomes["pc"] - cases["start"]["pc"]) // np.uint64(4)
-        # The preferred return address of an SVC is behind it, of a fault the instruction itself.
-        ran += (outcomes["esr"] >> np.uint64(26) != _SVC).astype(np.uint64)
-        ran += _STEPS_OF_HANDLER * outcomes["irqs"] * self._steps_handler(outcomes)
-        wanted = int(ran.sum()) + _STEPS_AROUND * len(cases)
-        if steps != wanted:
-            what = f"{steps} instructions were stepped, but {wanted} ran"
-            result.failures.append(Failure(self._cpu, case_class.name, what))
+        for probed in run_probed(self._target, self._guest, batch.cases, trap):
+            if probed.how is How.FREELY:
+                result.emulated += probed.counts.performed
+                result.displaced += probed.counts.stepped
+            result.steps += probed.steps
+            self._compare(batch, probed.results, probed.how.value, result)
+            if not result.failures:
+                self._check_hits(batch, outcomes, probed, result)
 
-    def _steps_handler(self, outcomes: NDArray[np.void]) -> NDArray[np.bool_]:
-        """In which cases the handler of an interrupt was stepped, too: always those from EL0."""
-        from_el0 = outcomes["irq_pstate"] & np.uint64(15) == 0
-        stepped: NDArray[np.bool_] = from_el0 | (self._interrupts is Interrupts.STEP)
-        return stepped
+    def _compare(
+        self, batch: Batch, outcomes: NDArray[np.void], how: str, result: ClassResult
+    ) -> None:
+        for index in np.flatnonzero(outcomes["difference"]).tolist():
+            what = _difference(outcomes[index], how)
+            result.failures.append(self._failure(batch, index, what))
+
+    def _check_hits(
+        self, batch: Batch, outcomes: NDArray[np.void], probed: Probed, result: ClassResult
+    ) -> None:
+        """Every instruction that ran must have hit its probe."""
+        linear = batch.case_class.linear
+        hits, wanted = probed.hits_of_cases(), ran(batch, outcomes).astype(np.int64)
+        wrong = (hits != wanted if linear else hits == 0) & probed.is_probed()
+        for index in np.flatnonzero(wrong).tolist():
+            number = wanted[index] if linear else "more"
+            what = f"{hits[index]} probes were hit, but {number} instructions ran"
+            result.failures.append(self._failure(batch, index, what))
+        what_else = probed.wrong()
+        if what_else is None and probed.how is How.STEPPED:
+            what_else = _wrong_steps(batch, outcomes, probed.steps)
+        if what_else:
+            result.failures.append(self._failure(batch, None, f"{probed.how.value}: {what_else}"))
+
+    def _miscounted(self, batch: Batch, outcomes: NDArray[np.void], steps: int) -> Failure:
+        """The number of steps is wrong: of which case, as far as that can be said."""
+        while len(batch.seeds) > 1:
+            for part in batch.halves():
+                before = self._target.stepped
+                try:
+                    again = self._guest.run_cases(part.cases)
+                except StuckError as error:
+                    return self._failure(part, error.index, _STUCK, fatal=True)
+                taken = self._target.stepped - before
+                if _wrong_steps(part, again, taken):
+                    batch, outcomes, steps = part, again, taken
+                    break
+            else:  # each of them does it right without the others
+                break
+        index = None if len(batch.seeds) > 1 else 0
+        return self._failure(batch, index, _wrong_steps(batch, outcomes, steps))
 
     def _failure(
-        self,
-        case_class: CaseClass,
-        cases: NDArray[np.void],
-        seeds: Sequence[int],
-        index: int,
-        what: str,
-        *,
-        fatal: bool = False,
+        self, batch: Batch, index: int | None, what: str, *, fatal: bool = False
     ) -> Failure:
-        case = cases[index]
+        """Of one case, or of the whole batch."""
+        name = batch.case_class.name
+        if index is None:
+            return Failure(self._cpu, name, what, fatal=fatal)
+        case = batch.cases[index]
         return Failure(
             cpu=self._cpu,
-            class_name=case_class.name,
+            class_name=name,
             what=what,
-            seed=seeds[index],
+            seed=batch.seeds[index],
             words=case["words"][: int(case["count"])].tolist(),
             address=self._guest.descriptor.code + int(case["offset"]),
             fatal=fatal,
         )
 
 
-def _deal(
-    ways: Sequence[Interrupts], seeds: Sequence[int]
-) -> Iterator[tuple[Interrupts, Sequence[int]]]:
-    """Which seeds run which way: by the seed itself, so one alone runs as it did among many."""
-    for number, way in enumerate(ways):
-        chosen = [seed for seed in seeds if seed % len(ways) == number]
-        if chosen:
-            yield way, chosen
+def _wrong_steps(batch: Batch, outcomes: NDArray[np.void], steps: int) -> str:
+    """Exactly the instructions that ran must have been stepped, each once; else what is wrong."""
+    case_class, count = batch.case_class, len(batch.cases)
+    if not case_class.linear:
+        right = steps >= case_class.least * count
+        return "" if right else f"only {steps} instructions of {count} cases were stepped"
+    wanted = wanted_steps(batch, outcomes)
+    return "" if steps == wanted else f"{steps} instructions were stepped, but {wanted} ran"
 
 
-def _difference(outcome: np.void) -> str:
+def _difference(outcome: np.void, how: str) -> str:
     name = name_word(int(outcome["difference"]) - 1)
-    native, stepped = int(outcome["native"]), int(outcome["stepped"])
-    return f"{name} is 0x{stepped:x} stepped, 0x{native:x} natively"
+    native, other = int(outcome["native"]), int(outcome["other"])
+    return f"{name} is 0x{other:x} {how}, 0x{native:x} natively"

@@ -71,6 +71,10 @@ SCENARIOS = (
         for way, mask in ((Interrupts.STEP, 0xFFF), (Interrupts.STEP_ASIDE, 0xFFF))
     ),
     *(
+        Scenario(f"priorities-{way.name.lower().replace('_', '-')}", 8, (20,), _storm, way)
+        for way in Interrupts
+    ),
+    *(
         Scenario(f"sgi-storm-{way.name.lower().replace('_', '-')}", 3, (200,), _all_taken, way)
         for way in Interrupts
     ),

@@ -1,17 +1,18 @@
 """The whole suite on one CPU model: every class, then every scenario."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from stepvisor.conformance.classes import CLASSES, CaseClass
+from stepvisor.conformance.el2_target import El2Target
 from stepvisor.conformance.failure import Failure
 from stepvisor.conformance.guest import PATIENCE, ConformanceGuest, StuckError, find_image
 from stepvisor.conformance.runner import ClassResult, Runner
 from stepvisor.conformance.scenarios import SCENARIOS, Scenario
-from stepvisor.conformance.target import El2Target, Target
+from stepvisor.conformance.target import Target
 from stepvisor.errors import (
     GuestError,
     InputError,
@@ -20,7 +21,16 @@ from stepvisor.errors import (
     StepvisorError,
 )
 
-__all__ = ("FULL_COUNT", "MODELS", "QUICK_COUNT", "Plan", "SuiteResult", "names", "run_suite")
+__all__ = (
+    "FULL_COUNT",
+    "MODELS",
+    "QUICK_COUNT",
+    "Plan",
+    "SuiteResult",
+    "check_names",
+    "names",
+    "run_suite",
+)
 
 MODELS = ("cortex-a57", "cortex-a72", "neoverse-n1", "max,pauth-impdef=on")
 """Without and with atomics, pointer authentication and landing pads."""
@@ -69,6 +79,16 @@ class SuiteResult:
         return sum(result.steps for result in self.results)
 
     @property
+    def emulated(self) -> int:
+        """Instructions under probes that were performed in place of the core, in all."""
+        return sum(result.emulated for result in self.results)
+
+    @property
+    def displaced(self) -> int:
+        """Instructions under probes that were stepped, in all."""
+        return sum(result.displaced for result in self.results)
+
+    @property
     def failures(self) -> list[Failure]:
         """All of them."""
         return [failure for result in self.results for failure in result.failures]
@@ -79,16 +99,24 @@ def names() -> list[str]:
     return [c.name for c in CLASSES] + [s.name for s in SCENARIOS]
 
 
+def check_names(wanted: Iterable[str]) -> None:
+    """Nothing, if all of them exist.
+
+    :raise InputError: Else.
+    """
+    unknown = sorted(set(wanted) - set(names()))
+    if unknown:
+        message = f"no class or scenario is called {unknown[0]!r}; `--list` shows their names"
+        raise InputError(message)
+
+
 def run_suite(plan: Plan, report: Callable[[ClassResult], None] = lambda _: None) -> SuiteResult:
     """Run it; `report` gets every class when it is done.
 
     :raise InputError: When `plan.only` names what does not exist.
     :raise StepvisorError: When the machine does not even start.
     """
-    unknown = sorted(plan.only - set(names()))
-    if unknown:
-        message = f"no class or scenario is called {unknown[0]!r}; `--list` shows their names"
-        raise InputError(message)
+    check_names(plan.only)
     result = SuiteResult(plan.cpu)
     with _Session(plan) as session:
         for done in session.run_all():
@@ -130,17 +158,29 @@ class _Session:
 
     def run_class(self, case_class: CaseClass) -> ClassResult:
         """One class; whatever happens to the guest is its failure."""
-        name = case_class.name
         count = max(int(self._plan.count * case_class.share), 1)
-        try:
-            result = self._runner.run(case_class, self._plan.seed, count)
-        except (MachineError, MonitorError, GuestError) as error:
-            result = ClassResult(name)
-            what = f"the guest was lost: {error}"
-            result.failures.append(Failure(self._plan.cpu, name, what, fatal=True))
-        if any(failure.fatal for failure in result.failures):
+        result = self._run(case_class, self._plan.seed, count)
+        if result.failures:
             self._restart()
+            result.failures = self._pin_down(case_class, result.failures)
         return result
+
+    def _run(self, case_class: CaseClass, seed: int, count: int) -> ClassResult:
+        try:
+            return self._runner.run(case_class, seed, count)
+        except (MachineError, MonitorError, GuestError) as error:
+            what = f"the guest was lost: {error}"
+            lost = Failure(self._plan.cpu, case_class.name, what, fatal=True)
+            return ClassResult(case_class.name, failures=[lost])
+
+    def _pin_down(self, case_class: CaseClass, failures: list[Failure]) -> list[Failure]:
+        """As they are if the first comes again in a new machine; else with all that ran before."""
+        seed = failures[0].seed
+        if seed is not None and self._run(case_class, seed, 1).failures:
+            self._restart()
+            return failures
+        plan = self._plan
+        return [replace(failure, since=plan.seed, count=plan.count) for failure in failures]
 
     def run_scenario(self, scenario: Scenario) -> ClassResult:
         """One scenario."""
@@ -152,7 +192,7 @@ class _Session:
             numbers = self._guest.run_scenario(scenario.number, scenario.scaled_by(factor))
         except StepvisorError as error:
             what = "did not come to its end" if isinstance(error, StuckError) else str(error)
-            result.failures.append(Failure(self._plan.cpu, scenario.name, what, fatal=True))
+            result.failures.append(self._failure(scenario, what, fatal=True))
             self._restart()
             return result
         result.steps = self._target.stepped - before
@@ -164,7 +204,11 @@ class _Session:
         if wrong is None and result.steps < scenario.least_steps:
             wrong = f"only {result.steps} instructions were stepped"
         if wrong is not None:
-            result.failures.append(Failure(self._plan.cpu, scenario.name, wrong))
+            result.failures.append(self._failure(scenario, wrong))
+
+    def _failure(self, scenario: Scenario, what: str, *, fatal: bool = False) -> Failure:
+        plan = self._plan
+        return Failure(plan.cpu, scenario.name, what, count=plan.count, fatal=fatal)
 
     def _start(self) -> None:
         self._target = self._plan.target()

@@ -17,35 +17,53 @@
 
 #define MAIR_TAGGED (0xf0UL << 16)
 
+#define TCR_EPD1 (1UL << 23)
+/* As it is for TTBR0: 39 bits, walks through write-back inner-shareable caches, 4 KiB. */
+#define TCR_TTBR1 (25UL << 16 | 1UL << 24 | 1UL << 26 | 3UL << 28 | 2UL << 30)
+
 /* SCTLR_EL1: pointer authentication, EL0's cache maintenance, WFx, DAIF and CTR accesses. */
 #define SCTLR_PAUTH (1UL << 31 | 1UL << 30 | 1UL << 27 | 1UL << 13)
 #define SCTLR_EL0 (1UL << 26 | 1UL << 18 | 1UL << 16 | 1UL << 15 | 1UL << 14 | 1UL << 9)
 
 u8 scratch[SCRATCH_SIZE] __attribute__((aligned(4096)));
 /* The page behind it is for loads that reach beyond its end. */
-u32 code_buffer[(CODE_SIZE + PAGE_SIZE) / 4] __attribute__((aligned(8192)));
+u32 code_buffer[(CODE_PAGES + 1) * PAGE_SIZE / 4] __attribute__((aligned(8192)));
 
 static u64 level2[512] __attribute__((aligned(4096)));
 static u64 level3[512] __attribute__((aligned(4096)));
+static u64 user_level2[512] __attribute__((aligned(4096)));
+static u64 user_level3[512] __attribute__((aligned(4096)));
+
+static void map_code(void)
+{
+	for (u64 i = 0; i < CODE_PAGES; i++) {
+		u64 code = ((u64)code_buffer + i * PAGE_SIZE) | NORMAL | GUARDED | READ_ONLY;
+
+		level3[ARENA_GUARDED + i] = code | UXN;
+		level3[ARENA_USER_GUARDED + i] = code | USER | PXN;
+	}
+}
 
 static void map_arena(void)
 {
-	u64 memory = (u64)scratch, code = (u64)code_buffer;
+	u64 memory = (u64)scratch;
 
 	level3[ARENA_READ_ONLY] = memory | NORMAL | READ_ONLY | PXN | UXN;
 	level3[ARENA_USER_READ_ONLY] = memory | NORMAL | READ_ONLY | USER | PXN | UXN;
 	level3[ARENA_DEVICE] = memory | PAGE | ATTRIBUTES(0) | ACCESSED | USER | PXN | UXN;
 	level3[ARENA_NO_ACCESS_FLAG] = memory | (NORMAL & ~ACCESSED) | PXN | UXN;
-	level3[ARENA_GUARDED] = code | NORMAL | GUARDED | READ_ONLY | UXN;
-	level3[ARENA_GUARDED + 1] = (code + PAGE_SIZE) | NORMAL | GUARDED | READ_ONLY | UXN;
 	level3[ARENA_FAR] = RAM_BASE | NORMAL | PXN | UXN;
+	level3[ARENA_FAR_CODE] = RAM_BASE | NORMAL | READ_ONLY;
 	level3[ARENA_TAGGED] =
 		memory | (NORMAL & ~ATTRIBUTES(7)) | ATTRIBUTES(2) | USER | PXN | UXN;
 	level3[ARENA_TAGGED_HERE] = level3[ARENA_TAGGED] & ~USER;
-	level3[ARENA_USER_GUARDED] = code | NORMAL | GUARDED | USER | READ_ONLY | PXN;
-	level3[ARENA_USER_GUARDED + 1] =
-		(code + PAGE_SIZE) | NORMAL | GUARDED | USER | READ_ONLY | PXN;
+	level3[ARENA_SCRATCH] = memory | NORMAL | PXN | UXN;
+	user_level3[ARENA_SCRATCH] = memory | NORMAL | USER | PXN | UXN;
+	map_code();
 }
+
+_Static_assert(ARENA_GUARDED + CODE_PAGES <= ARENA_USER_GUARDED, "one behind the other");
+_Static_assert(ARENA_USER_GUARDED + CODE_PAGES < ARENA_SCRATCH, "and a page between them");
 
 static bool has_pauth(void)
 {
@@ -68,10 +86,29 @@ static bool has_tags(void)
 	return (read_reg(id_aa64pfr1_el1) >> 8 & 15) >= 2;
 }
 
-/* Checked at EL1 and EL0, with a synchronous fault. */
-static u64 sctlr_tags(void)
+/* SCTLR_EL1: ATA, ATA0; TCF and TCF0: checked with a synchronous fault. */
+#define SCTLR_TAGS (1UL << 43 | 1UL << 42 | SCTLR_TAG_CHECKS)
+#define SCTLR_TAG_CHECKS (1UL << 40 | 1UL << 38)
+
+void check_tags(bool on)
 {
-	return 1UL << 43 | 1UL << 42 | 1UL << 40 | 1UL << 38;
+	u64 sctlr = read_reg(sctlr_el1);
+
+	if (!has_tags())
+		return;
+	write_reg(sctlr_el1, on ? sctlr | SCTLR_TAG_CHECKS : sctlr & ~SCTLR_TAG_CHECKS);
+	isb();
+}
+
+/* SCTLR_EL1: SA0, SA, A. */
+#define SCTLR_ALIGNED (1UL << 4 | 1UL << 3 | 1UL << 1)
+
+void check_alignment(bool on)
+{
+	u64 sctlr = read_reg(sctlr_el1);
+
+	write_reg(sctlr_el1, on ? sctlr | SCTLR_ALIGNED : sctlr & ~SCTLR_ALIGNED);
+	isb();
 }
 
 static void enable_tags(void)
@@ -146,14 +183,19 @@ void arena_init(void)
 	enable_sve();
 	level2[0] = (u64)level3 | TABLE;
 	level1[ARENA >> 30] = (u64)level2 | TABLE;
+	user_level2[0] = (u64)user_level3 | TABLE;
+	level1[(ARENA + USER_ALIAS) >> 30] = (u64)user_level2 | TABLE;
 	write_reg(mair_el1, read_reg(mair_el1) | MAIR_TAGGED);
+	/* All of it once more in the upper half, where kernels are. */
+	write_reg(ttbr1_el1, read_reg(ttbr0_el1));
+	write_reg(tcr_el1, (read_reg(tcr_el1) & ~TCR_EPD1) | TCR_TTBR1);
 	if (has_pauth()) {
 		set_keys();
 		sctlr |= SCTLR_PAUTH;
 	}
 	if (has_tags()) {
 		enable_tags();
-		sctlr |= sctlr_tags();
+		sctlr |= SCTLR_TAGS;
 	}
 	write_reg(sctlr_el1, sctlr);
 	dsb();

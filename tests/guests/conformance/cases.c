@@ -70,6 +70,14 @@ static void drain_interrupts(void)
 		gic_end(intid);
 }
 
+static void set_checks(const struct test_case *test, bool running)
+{
+	if (test->flags & CASE_NO_TAG_CHECKS)
+		check_tags(!running);
+	if (test->flags & CASE_ALIGNED)
+		check_alignment(running);
+}
+
 static void run_once(const struct test_case *test, struct outcome *outcome,
 		     void (*run)(const struct machine_state *))
 {
@@ -78,6 +86,7 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 
 	fill_memory(test->seed);
 	set_tags(test->seed);
+	set_checks(test, true);
 	if (test->flags & CASE_IRQ)
 		gic_send(SGI, 0);
 	if (debug)
@@ -93,6 +102,7 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 	this_cpu()->state = NULL;
 	write_reg(vbar_el1, vbar);
 	isb();
+	set_checks(test, false);
 	outcome->tags = sum_tags();
 	outcome->breakpoints[0] = read_reg(dbgbvr0_el1);
 	outcome->breakpoints[1] = read_reg(dbgbcr0_el1);
@@ -110,38 +120,66 @@ static void run_once(const struct test_case *test, struct outcome *outcome,
 	}
 }
 
-static void compare(struct result *result)
+static void compare(struct result *result, const struct outcome *native,
+		    const struct outcome *other)
 {
-	const u64 *left = (const u64 *)&outcomes[0], *right = (const u64 *)&outcomes[1];
+	const u64 *left = (const u64 *)native, *right = (const u64 *)other;
 
+	*result = (struct result){
+		.vector = native->state.vector,
+		.esr = native->state.esr,
+		.pc = native->state.pc,
+		.irqs = native->state.irqs,
+		.irq_pstate = native->state.irq_pstate,
+	};
 	for (u64 i = 0; i < sizeof(struct outcome) / 8; i++) {
 		if (left[i] == right[i])
 			continue;
 		result->difference = i + 1;
 		result->native = left[i];
-		result->stepped = right[i];
+		result->other = right[i];
 		return;
 	}
 }
 
-static void run_case(const struct test_case *test, struct result *result)
+/* By words: the runtime's memcpy goes by bytes. */
+static void keep(struct outcome *to, const struct outcome *from)
 {
-	*result = (struct result){ 0 };
-	write_code(test);
-	run_once(test, &outcomes[0], run_free);
-	run_once(test, &outcomes[1], run_stepped);
-	compare(result);
-	result->vector = outcomes[0].state.vector;
-	result->esr = outcomes[0].state.esr;
-	result->pc = outcomes[0].state.pc;
-	result->irqs = outcomes[0].state.irqs;
-	result->irq_pstate = outcomes[0].state.irq_pstate;
+	u64 *target = (u64 *)to;
+	const u64 *source = (const u64 *)from;
+
+	for (u64 i = 0; i < sizeof(*to) / 8; i++)
+		target[i] = source[i];
 }
 
-void run_cases(const struct test_case *cases, u64 count, struct result *results)
+static void run_case(const struct test_case *test, struct result *result)
+{
+	run_once(test, &outcomes[0], run_free);
+	run_once(test, &outcomes[1], run_stepped);
+	compare(result, &outcomes[0], &outcomes[1]);
+}
+
+void run_cases(const struct test_case *cases, u64 count, struct result *results,
+	       struct outcome *kept)
+{
+	for (u64 i = 0; kept && i < count; i++)
+		write_code(&cases[i]);
+	for (u64 i = 0; i < count; i++) {
+		store_release(&mailbox.progress, i);
+		if (!kept)
+			write_code(&cases[i]);
+		run_case(&cases[i], &results[i]);
+		if (kept)
+			keep(&kept[i], &outcomes[0]);
+	}
+}
+
+void run_probed(const struct test_case *cases, u64 count, struct result *results,
+		const struct outcome *kept, bool stepped)
 {
 	for (u64 i = 0; i < count; i++) {
 		store_release(&mailbox.progress, i);
-		run_case(&cases[i], &results[i]);
+		run_once(&cases[i], &outcomes[1], stepped ? run_stepped : run_free);
+		compare(&results[i], &kept[i], &outcomes[1]);
 	}
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest of the conformance suite: runs pieces of code freely and stepped, and compares what they left.
+ * The guest of the conformance suite: runs pieces of code freely, stepped and under probes, and compares what they left.
  *
  * The host writes cases into memory and raises `request` in the mailbox; the guest copies the instructions to its
  * code buffer (a hypervisor may not see a host's writes as code), runs each case twice from the same
  * state, and answers. Stepping begins at `stepped_start` and ends at `stepping_stop`: whoever steps plants
  * something there, once, and needs no further word with the host.
+ *
+ * For probes a batch of cases has its code in as many places (BATCH), all of it written before the first one runs; the
+ * host plants its probes there when all have run without, and asks for a last run.
  *
  * Every run begins with an exception return to the case's first instruction, with all registers loaded, and ends
  * with an exception: the case's last instruction is an SVC. So PC and all of PSTATE are known at the end.
@@ -29,8 +32,14 @@
 #define STATE_IRQ_SAVE 384
 
 #define SCRATCH_SIZE 4096
-#define CODE_SIZE 8192
+#define CODE_SIZE 8192 /* for one case at a time */
 #define MAX_WORDS 64
+/* Behind it, places for a batch of cases: room for a case anywhere in one, and some of them across two pages. */
+#define BATCH 1024
+#define BATCH_STRIDE 528
+#define BATCH_OFFSET CODE_SIZE
+#define BATCH_SIZE (BATCH * BATCH_STRIDE)
+#define CODE_PAGES ((CODE_SIZE + BATCH_SIZE + 4095) / 4096)
 #define LOG_ENTRIES 64
 
 /* Flags of a case. */
@@ -39,6 +48,8 @@
 #define CASE_DOUBLE_LOCK 16 /* the OS double lock is set */
 #define CASE_DEBUGGER 8 /* the guest's debugger keeps the case going and a log of its exceptions */
 #define CASE_DEBUG 4	/* debug registers are set, and cleared behind it */
+#define CASE_NO_TAG_CHECKS 32 /* by SCTLR_EL1, while it runs */
+#define CASE_ALIGNED 64	      /* likewise: all accesses, and the stack pointer, must be aligned */
 
 /* Where pages of the arena are, in pages from ARENA; the others are not mapped. */
 #define ARENA UL(0x80000000)
@@ -47,11 +58,18 @@
 #define ARENA_INVALID 2
 #define ARENA_DEVICE 3
 #define ARENA_NO_ACCESS_FLAG 4
-#define ARENA_GUARDED 5	     /* both pages of the code buffer, for BTI */
 #define ARENA_FAR 7	     /* an address that stage 2 does not map */
 #define ARENA_TAGGED 8	     /* MTE */
-#define ARENA_USER_GUARDED 9 /* and 10 */
 #define ARENA_TAGGED_HERE 11 /* likewise, for EL1 alone: PAN may be set */
+#define ARENA_FAR_CODE 12    /* as ARENA_FAR, executable */
+/* All CODE_PAGES of the code buffer, for BTI. */
+#define ARENA_GUARDED 32
+#define ARENA_USER_GUARDED 192
+/*
+ * The scratch memory as cases know it, at USER_ALIAS for EL0: with nothing before and behind it, so that no
+ * write-back leads a store to where something else is.
+ */
+#define ARENA_SCRATCH 400
 
 #ifndef __ASSEMBLER__
 
@@ -89,7 +107,8 @@ struct test_case {
 	u64 mdscr;
 	u64 breakpoint[2][2]; /* value, control */
 	u64 watchpoint[2];
-	u64 reserved[5];
+	u64 entry; /* the host's: index of the instruction where it starts */
+	u64 reserved[4];
 	u32 words[MAX_WORDS];
 	struct machine_state start;
 };
@@ -97,7 +116,7 @@ struct test_case {
 struct result {
 	u64 difference; /* 0: none; else 1 + index of the first u64 that differs, memory behind the state */
 	u64 native;
-	u64 stepped;
+	u64 other; /* stepped, or under probes */
 	u64 vector;
 	u64 esr;
 	u64 pc;
@@ -114,7 +133,7 @@ struct mailbox {
 	u64 results[22];
 };
 
-enum { COMMAND_CASES = 1, COMMAND_SCENARIO = 2 };
+enum { COMMAND_CASES = 1, COMMAND_SCENARIO, COMMAND_PROBED };
 
 /* The first words of the image's data that the host looks for. */
 #define DESCRIPTOR_MAGIC_0 UL(0x524f464e4f435653) /* "SVCONFOR" */
@@ -124,7 +143,7 @@ struct descriptor {
 	u64 magic[2];
 	u64 sizes[4]; /* struct test_case, result, machine_state, mailbox */
 	u64 mailbox;
-	u64 scratch;
+	u64 scratch; /* where it is mapped */
 	u64 code;
 	u64 start; /* where stepping is to begin, */
 	u64 stop;  /* to end */
@@ -148,19 +167,27 @@ void arena_init(void);
 /* Allocation tags of the scratch memory, where there are any: set from a seed; their checksum. */
 void set_tags(u64 seed);
 u64 sum_tags(void);
+void check_tags(bool on);
+void check_alignment(bool on);
 extern u8 scratch[SCRATCH_SIZE];
 extern u32 code_buffer[];
 
 /* cases.c */
-void run_cases(const struct test_case *cases, u64 count, struct result *results);
 struct outcome {
 	struct machine_state state;
 	u64 memory[SCRATCH_SIZE / 8];
 	u64 log[LOG_ENTRIES][2]; /* ELR_EL1 and ESR_EL1 of what the debugger saw */
 	u64 breakpoints[4];	 /* the first two, value and control */
 	u64 tags;		 /* a checksum of the scratch memory's */
-};
+	u64 reserved;
+} __attribute__((aligned(16)));
 extern struct outcome outcomes[2];
+/* Freely and stepped. With `kept`, their code is in as many places, and stays; what they left freely is kept. */
+void run_cases(const struct test_case *cases, u64 count, struct result *results,
+	       struct outcome *kept);
+/* Freely or stepped once more, now that somebody has put probes there, and compared with what was kept. */
+void run_probed(const struct test_case *cases, u64 count, struct result *results,
+		const struct outcome *kept, bool stepped);
 
 /* main.c */
 extern struct mailbox mailbox;

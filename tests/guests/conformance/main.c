@@ -8,7 +8,7 @@ PATCHED struct descriptor descriptor = {
 	.sizes = { sizeof(struct test_case), sizeof(struct result), sizeof(struct machine_state),
 		   sizeof(struct mailbox) },
 	.mailbox = (u64)&mailbox,
-	.scratch = (u64)scratch,
+	.scratch = ARENA + ARENA_SCRATCH * 4096,
 	.code = (u64)code_buffer,
 	.start = (u64)run_stepped_eret,
 	.stop = (u64)capture,
@@ -40,7 +40,11 @@ static void carry_out(void)
 
 	if (mailbox.command == COMMAND_CASES)
 		run_cases((const struct test_case *)argument[0], argument[1],
-			  (struct result *)argument[2]);
+			  (struct result *)argument[2], (struct outcome *)argument[3]);
+	else if (mailbox.command == COMMAND_PROBED)
+		run_probed((const struct test_case *)argument[0], argument[1],
+			   (struct result *)argument[2], (const struct outcome *)argument[3],
+			   argument[4] != 0);
 	else if (mailbox.command == COMMAND_SCENARIO)
 		run_scenario(argument[0], argument + 1, mailbox.results);
 }

@@ -6,6 +6,8 @@
 #include "conformance.h"
 
 #define SGI 5
+#define ORDERED 8 /* the first of several */
+#define ORDERED_COUNT 6
 #define PSTATE_SS (1UL << 21)
 #define WORDS 512
 #define RESULTS 5
@@ -22,6 +24,7 @@ enum scenario {
 	SCENARIO_TICKET_LOCK,
 	SCENARIO_COUNTER,
 	SCENARIO_PAIR,
+	SCENARIO_PRIORITIES,
 };
 
 struct job {
@@ -72,7 +75,9 @@ static void run_compute(const u64 *arguments, u64 *results)
 /* Interrupts. */
 
 static u64 timer_interrupts, sgi_interrupts, others;
-static u64 spread; /* counter ticks between two, at most, as a mask; 0: no timer */
+static u64 ordered_interrupts;
+static u64 order, right_order; /* hashes of their numbers, as they came, and as they should */
+static u64 spread;	       /* counter ticks between two, at most, as a mask; 0: no timer */
 
 void on_irq(struct frame *frame)
 {
@@ -85,6 +90,9 @@ void on_irq(struct frame *frame)
 	if (intid == INTID_VIRTUAL_TIMER) {
 		timer_at(read_reg(cntvct_el0) + 1 + (next_random(&seed) & spread));
 		store_release(&timer_interrupts, timer_interrupts + 1);
+	} else if (intid >= ORDERED && intid < ORDERED + ORDERED_COUNT) {
+		order = order * 31 + intid;
+		store_release(&ordered_interrupts, ordered_interrupts + 1);
 	} else if (intid == SGI) {
 		store_release(&sgi_interrupts, sgi_interrupts + 1);
 	} else {
@@ -119,6 +127,55 @@ static void run_timer_storm(const u64 *arguments, u64 *results)
 	results[2] = timer_interrupts;
 	results[3] = others;
 	results[4] = rounds;
+}
+
+/* Several SGIs at once, each with a priority of its own: in which order they come. */
+
+static void send_shuffled(u64 *seed)
+{
+	u32 places[ORDERED_COUNT];
+
+	for (u32 i = 0; i < ORDERED_COUNT; i++) {
+		u32 other = (u32)next_random(seed) % (i + 1);
+
+		places[i] = places[other];
+		places[other] = i;
+	}
+	for (u32 i = 0; i < ORDERED_COUNT; i++) {
+		gic_set_priority(ORDERED + places[i], (u8)(0x40 + 0x10 * i));
+		right_order = right_order * 31 + ORDERED + places[i];
+	}
+	for (u32 i = 0; i < ORDERED_COUNT; i++)
+		gic_send(ORDERED + i, 0);
+}
+
+static u64 take_in_order(u64 rounds)
+{
+	u64 seed = rounds;
+
+	order = right_order = 0;
+	for (u64 i = 0; i < rounds; i++) {
+		store_release(&ordered_interrupts, 0);
+		send_shuffled(&seed);
+		irq_unmask();
+		while (load_acquire(&ordered_interrupts) < ORDERED_COUNT)
+			;
+		irq_mask();
+	}
+	return order;
+}
+
+static void run_priorities(const u64 *arguments, u64 *results)
+{
+	clear_interrupts();
+	for (u32 i = 0; i < ORDERED_COUNT; i++)
+		gic_enable(ORDERED + i);
+	others += take_in_order(arguments[0]) != right_order;
+	stepping_start();
+	results[1] = take_in_order(arguments[0]);
+	stepping_stop();
+	results[0] = right_order;
+	results[3] = others;
 }
 
 /* A second CPU. */
@@ -320,6 +377,9 @@ void run_scenario(u64 number, const u64 *arguments, u64 *results)
 		break;
 	case SCENARIO_SGI_STORM:
 		run_sgi_storm(arguments, results);
+		break;
+	case SCENARIO_PRIORITIES:
+		run_priorities(arguments, results);
 		break;
 	default:
 		run_contention(number, arguments, results);

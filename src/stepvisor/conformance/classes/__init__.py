@@ -14,10 +14,11 @@ from stepvisor.conformance.classes.linear import LINEAR
 from stepvisor.conformance.classes.scalable import SCALABLE
 from stepvisor.conformance.classes.system import SYSTEM
 from stepvisor.conformance.classes.tags import TAGS
+from stepvisor.conformance.target import Trap
 
 __all__ = ("CLASSES", "CaseClass")
 
-CLASSES: tuple[CaseClass, ...] = (
+_ALL = (
     *LINEAR,
     *SCALABLE,
     *TAGS,
@@ -28,3 +29,6 @@ CLASSES: tuple[CaseClass, ...] = (
     *EXCLUSIVES,
     *DEBUGGING,
 )
+
+CLASSES: tuple[CaseClass, ...] = tuple(sorted(_ALL, key=lambda c: c.probed is Trap.BREAKPOINT))
+"""Probes by BRK come last: from then on a hypervisor may handle debug exceptions otherwise."""

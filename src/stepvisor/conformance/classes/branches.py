@@ -7,6 +7,7 @@ from stepvisor.conformance.draft import EL0T, EXIT, Draft
 from stepvisor.conformance.features import Feature
 from stepvisor.conformance.instructions import integer
 from stepvisor.conformance.layout import ARENA, ARENA_GUARDED, ARENA_USER_GUARDED, PAGE
+from stepvisor.conformance.target import Trap
 
 __all__ = ("BRANCHES", "branch_immediate")
 
@@ -126,5 +127,5 @@ BRANCHES = (
     CaseClass("branch-register", _register, least=9),
     CaseClass("branch-loop", _loop, least=10),
     CaseClass("branch-authenticated", _authenticated, Feature.PAUTH, least=9),
-    CaseClass("branch-landing-pad", _guarded, Feature.BTI, least=8),
+    CaseClass("branch-landing-pad", _guarded, Feature.BTI, least=8, probed=Trap.BREAKPOINT),
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stepvisor.conformance.draft import Draft
 from stepvisor.conformance.features import ALWAYS, Feature
-from stepvisor.conformance.target import Interrupts
+from stepvisor.conformance.target import Interrupts, Trap
 
 __all__ = ("CaseClass",)
 
@@ -25,5 +25,7 @@ class CaseClass:
     """Of the usual number of cases."""
     interrupts: tuple[Interrupts, ...] = (Interrupts.STEP,)
     """How stepping treats interrupts; the cases are dealt out."""
+    probed: Trap | None = Trap.CALL
+    """By what the cases are run a third time, under probes; None: they are not."""
     calls: bool = False
     """HVCs are reported, and return."""

@@ -1,5 +1,7 @@
 """The guest debugs itself: its own single-step, breakpoints, watchpoints, BRK, and the OS lock."""
 
+from collections.abc import Callable
+
 from stepvisor.conformance.classes.branches import branch_immediate
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
@@ -22,6 +24,7 @@ _OSDLR_READ = 0xD530_1380
 _BRK = 0xD420_0000
 _SYSTEM_CALL = 0xD400_0001 | 1 << 5
 _LDXR = 0xC85F_7C00
+_LINK_REGISTER = 30
 
 
 def _unmasked(draft: Draft, mdscr: int, chance_of_el0: float = 0.4) -> None:
@@ -157,6 +160,8 @@ def _under_debugger(draft: Draft) -> None:
     draft.mdscr = random.choice((0, _MDSCR_SS, _MDSCR_MDE, _MDSCR_SS | _MDSCR_MDE))
     draft.pstate |= _SS * random.getrandbits(1)
     registers = draft.use_pointers(3)
+    while _LINK_REGISTER in registers.pointers:  # a BL would make it point to the code
+        registers = draft.use_pointers(3)
     for _ in range(8):
         kind = random.randrange(6)
         if kind == 0:
@@ -174,13 +179,18 @@ def _under_debugger(draft: Draft) -> None:
         draft.watchpoint = (int(watched) & ~7, _WATCHPOINT[EL0T] | 3 << 3 | 255 << 5)
 
 
+def _class(name: str, build: Callable[[Draft], None], *, linear: bool = False) -> CaseClass:
+    """Without probes: those that EL0 needs would route the guest's debug exceptions to EL2."""
+    return CaseClass(name, build, linear=linear, probed=None)
+
+
 DEBUGGING = (
-    CaseClass("debug-breakpoint", _breakpoint),
-    CaseClass("debug-watchpoint", _watchpoint),
-    CaseClass("debug-single-step", _single_step),
-    CaseClass("debug-step-user", _step_user),
-    CaseClass("debug-register", _registers, linear=True),
-    CaseClass("debug-os-lock", _os_lock),
-    CaseClass("debug-locked", _locked, linear=True),
-    CaseClass("debug-user-program", _under_debugger),
+    _class("debug-breakpoint", _breakpoint),
+    _class("debug-watchpoint", _watchpoint),
+    _class("debug-single-step", _single_step),
+    _class("debug-step-user", _step_user),
+    _class("debug-register", _registers, linear=True),
+    _class("debug-os-lock", _os_lock),
+    _class("debug-locked", _locked, linear=True),
+    _class("debug-user-program", _under_debugger),
 )

@@ -7,6 +7,15 @@ leaves the same after two rounds as after one.
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EXIT, Draft
 from stepvisor.conformance.instructions import integer
+from stepvisor.conformance.layout import (
+    ARENA,
+    ARENA_FAR,
+    ARENA_INVALID,
+    ARENA_NO_ACCESS_FLAG,
+    ARENA_READ_ONLY,
+    ARENA_USER_READ_ONLY,
+    PAGE,
+)
 
 __all__ = ("EXCLUSIVES",)
 
@@ -16,6 +25,8 @@ _ORDERED = 1 << 15
 _CLREX, _NOP, _WFE, _SEVL, _RET = 0xD503_3F5F, 0xD503_201F, 0xD503_205F, 0xD503_20BF, 0xD65F_03C0
 _LINK = 30
 _CBNZ_W = 0x3500_0000
+_B = 0x1400_0000
+_PAGES = (ARENA_READ_ONLY, ARENA_USER_READ_ONLY, ARENA_INVALID, ARENA_NO_ACCESS_FLAG, ARENA_FAR)
 _CMP_X = 0xEB00_001F
 _PLAIN = (0x8B00_0000, 0x4B00_0000, 0x8A00_0000, 0xCA00_0000, 0x9B00_7C00, 0x9AC0_2000, 0x9A80_0000)
 """ADD, SUB, AND, EOR, MUL, LSLV, CSEL eq: the flags are left alone."""
@@ -150,6 +161,33 @@ def _return_inside(draft: Draft) -> None:
     draft.draw(integer.REGISTER[:4], 1)
 
 
+def _branch_inside(draft: Draft) -> None:
+    """Unconditional ones: out of the sequence, or forward in it."""
+    draft.at_el0(0.25)
+    sequence = _Sequence(draft)
+    if draft.random.getrandbits(1):
+        words = [sequence.load(), _B | 2, _NOP, *sequence.between(3), sequence.store()]
+    else:
+        words = [sequence.load(), _NOP, _NOP, *sequence.between(3), sequence.store()]
+        words[1] = _leaving(draft, 2, sequence)
+        words[2] = _B | len(words)  # behind the loop and its exit
+    draft.add(*words, sequence.retry(words), EXIT)
+    draft.add(_CLREX, EXIT)
+
+
+def _faulting(draft: Draft) -> None:
+    """The load faults, or the store, or both would: permission, translation, alignment."""
+    draft.at_el0(0.25)
+    sequence = _Sequence(draft)
+    random = draft.random
+    offset = PAGE // 2 + random.choice((0, 0, 0, 16, 8, 4, 1))
+    # What a first round that failed would leave: only a store that does not fail may fault.
+    draft.set(sequence.status, 1)
+    draft.set(sequence.base, ARENA + random.choice(_PAGES) * PAGE + offset)
+    words = [sequence.load(), *sequence.between(4), sequence.store()]
+    draft.add(*words, sequence.retry(words))
+
+
 def _wait_for_event(draft: Draft) -> None:
     """A lock as the kernel takes it: SEVL, WFE, LDAXR, try again while it is taken; it is free."""
     sequence = _Sequence(draft)
@@ -179,6 +217,8 @@ EXCLUSIVES = (
     CaseClass("exclusive-compare", _compare_and_swap, least=11),
     CaseClass("exclusive-skip", _skip_inside, least=11),
     CaseClass("exclusive-return", _return_inside, least=10, share=0.5),
+    CaseClass("exclusive-branch", _branch_inside, least=10, share=0.5),
+    CaseClass("exclusive-fault", _faulting, least=8, share=0.5),
     CaseClass("exclusive-wait", _wait_for_event, least=12, share=0.5),
     CaseClass("exclusive-broken", _broken, least=9, share=0.5),
 )

@@ -4,7 +4,7 @@ from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
 from stepvisor.conformance.instructions import integer, memory
 from stepvisor.conformance.layout import FLAG_IRQ
-from stepvisor.conformance.target import Interrupts
+from stepvisor.conformance.target import Interrupts, Trap
 
 __all__ = ("INTERRUPTS",)
 
@@ -92,7 +92,7 @@ def _priority_mask(draft: Draft) -> None:
 INTERRUPTS = (
     CaseClass("interrupt-at-start", _unmasked_at_start, linear=True, interrupts=_BOTH),
     CaseClass("interrupt-unmask", _unmask, linear=True, interrupts=_BOTH),
-    CaseClass("interrupt-by-return", _unmask_by_return, interrupts=_BOTH),
+    CaseClass("interrupt-by-return", _unmask_by_return, interrupts=_BOTH, probed=Trap.BREAKPOINT),
     CaseClass("interrupt-wait", _wait, linear=True, interrupts=_BOTH, share=0.5),
     CaseClass("interrupt-priority", _priority_mask, linear=True, interrupts=_BOTH, share=0.5),
 )

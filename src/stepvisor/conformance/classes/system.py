@@ -6,12 +6,14 @@ from stepvisor.conformance.features import Feature
 from stepvisor.conformance.instructions import integer
 from stepvisor.conformance.layout import ARENA, FLAG_IRQ, PAGE, USER_ALIAS
 from stepvisor.conformance.registers import READ_ONLY, WRITABLE, mrs, msr
+from stepvisor.conformance.target import Trap
 
 __all__ = ("SYSTEM",)
 
 _PSCI = (0x8400_0000, 0x8400_000A, 0x8000_0000, 0x8000_0001, 0x8400_0006, 0x8700_FF00)
 """PSCI_VERSION, PSCI_FEATURES, SMCCC_VERSION, SMCCC_ARCH_FEATURES, MIGRATE_INFO_TYPE, nobody's."""
-_ERET = 0xD69F_03E0
+_ERET, _ERETAA = 0xD69F_03E0, 0xD69F_0BFF
+_PACIA_SP, _NOP = 0xDAC1_03E0, 0xD503_201F
 _WAITS = (0xD503_207F, 0xD503_205F, 0xD503_209F, 0xD503_20BF, 0xD503_203F, 0xD503_201F)
 """WFI, WFE, SEV, SEVL, YIELD, NOP."""
 _WFI, _WFE_HINT, _WFI_HINT = 0xD503_207F, 2, 3
@@ -33,6 +35,10 @@ _CACHE_OTHER = (
 _TLB = (0xD508_871F, 0xD508_8720, 0xD508_8740, 0xD508_8760, 0xD508_87A0, 0xD508_87E0)
 """TLBI VMALLE1, VAE1, ASIDE1, VAAE1, VALE1, VAALE1; with bit 10 clear for all CPUs."""
 _TLB_LOCAL = 1 << 10
+_TRANSLATE_PAN = (0xD508_7900, 0xD508_7920)
+"""AT S1E1RP, S1E1WP."""
+_PERSISTENT = (0xD50B_7C20,)
+"""DC CVAP."""
 _TRANSLATE = (0xD508_7800, 0xD508_7820, 0xD508_7840, 0xD508_7860)
 """AT S1E1R, S1E1W, S1E0R, S1E0W."""
 _SS, _IL, _PAN = 1 << 21, 1 << 20, 1 << 22
@@ -95,7 +101,8 @@ def _caches(draft: Draft) -> None:
     for _ in range(3):
         base = random.choice([r for r in registers.pointers if r < 31])
         if draft.mode == EL0T or random.getrandbits(1):
-            draft.add(random.choice(_CACHE_BY_ADDRESS) | base)
+            more = _PERSISTENT if Feature.DPB in draft.features else ()
+            draft.add(random.choice((*_CACHE_BY_ADDRESS, *more)) | base)
         else:
             draft.add(random.choice(_CACHE_OTHER) | base)
 
@@ -110,6 +117,9 @@ def _tlb(draft: Draft) -> None:
 
 def _translate(draft: Draft) -> None:
     random = draft.random
+    more = _TRANSLATE_PAN if Feature.PAN2 in draft.features else ()
+    if Feature.PAN in draft.features:
+        draft.pstate |= _PAN * random.getrandbits(1)
     for _ in range(3):
         register, result = random.sample(range(31), 2)
         offset = random.randrange(PAGE)
@@ -119,7 +129,8 @@ def _translate(draft: Draft) -> None:
         if random.getrandbits(1):
             address = ARENA + random.randrange(12) * PAGE + offset
         draft.load(register, address)
-        draft.add(random.choice(_TRANSLATE) | register, 0xD503_3FDF, 0xD538_7400 | result)
+        word = random.choice((*_TRANSLATE, *more)) | register
+        draft.add(word, 0xD503_3FDF, 0xD538_7400 | result)
 
 
 def _waits(draft: Draft) -> None:
@@ -178,7 +189,7 @@ def _exception_return(draft: Draft) -> None:
     source = draft.mode
     mode = random.choice((EL0T, EL0T, EL1H, EL1H, EL1T))
     draft.mode = mode
-    target = draft.address(random.randrange(3, 7))
+    target = draft.address(random.randrange(4, 8))
     draft.mode = source
     pstate = random.getrandbits(4) << 28 | random.getrandbits(4) << 6 | mode
     pstate |= _SS * random.getrandbits(1) | _IL * (random.random() < 0.05)
@@ -188,7 +199,15 @@ def _exception_return(draft: Draft) -> None:
         pstate = pstate & ~15 | random.choice((1, 9, 8, 13))
     draft.set(elr, target)
     draft.set(spsr, pstate)
-    draft.add(0xD518_4020 | elr, 0xD518_4000 | spsr, _ERET, *[EXIT] * 4)
+    if Feature.PAUTH in draft.features and random.random() < 0.3:
+        key = random.getrandbits(1)
+        wrong = random.random() < 0.1
+        # The code depends on SP, as ERETAA has it.
+        sign = _PACIA_SP | (key ^ wrong) << 10 | elr
+        draft.add(sign, 0xD518_4020 | elr, 0xD518_4000 | spsr, _ERETAA | key << 10)
+    else:
+        draft.add(_NOP, 0xD518_4020 | elr, 0xD518_4000 | spsr, _ERET)
+    draft.add(*[EXIT] * 4)
 
 
 SYSTEM = (
@@ -202,5 +221,5 @@ SYSTEM = (
     CaseClass("exception", _exceptions, linear=True),
     CaseClass("firmware-call", _firmware_call, linear=True),
     CaseClass("hypercall", _hypercall, linear=True, calls=True, share=0.5),
-    CaseClass("exception-return", _exception_return),
+    CaseClass("exception-return", _exception_return, probed=Trap.BREAKPOINT),
 )

@@ -84,6 +84,8 @@ FLAGS = (
     Instruction("rmif", "101 11010000 iiiiii 00001 nnnnn 0 jjjj", needs=Feature.FLAGM),
     Instruction("setf8 setf16", "001 11010000 000000 s 0010 nnnnn 0 1101", needs=Feature.FLAGM),
     Instruction("cfinv", "1101 0101 0000 0000 0100 0000 000 11111", needs=Feature.FLAGM),
+    Instruction("xaflag", "1101 0101 0000 0000 0100 0000 001 11111", needs=Feature.FLAGM2),
+    Instruction("axflag", "1101 0101 0000 0000 0100 0000 010 11111", needs=Feature.FLAGM2),
 )
 
 POINTER_AUTHENTICATION = (

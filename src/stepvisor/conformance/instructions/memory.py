@@ -3,7 +3,17 @@
 from stepvisor.conformance.features import Feature
 from stepvisor.conformance.pattern import Fields, Instruction
 
-__all__ = ("ATOMIC", "GENERAL", "LITERAL", "ORDERED", "PAIR", "STRUCTURE", "UNPRIVILEGED", "VECTOR")
+__all__ = (
+    "ATOMIC",
+    "AUTHENTICATED",
+    "GENERAL",
+    "LITERAL",
+    "ORDERED",
+    "PAIR",
+    "STRUCTURE",
+    "UNPRIVILEGED",
+    "VECTOR",
+)
 
 _LOADS_STORES = (
     "strb ldrb ldrsb strh ldrh ldrsh str ldr ldrsw prfm"
@@ -58,6 +68,15 @@ LITERAL = (
 )
 
 UNPRIVILEGED = (Instruction(_UNPRIVILEGED, "ss 111000 oo 0 iiiiiiiii 10 bbbbb ddddd", _general),)
+
+AUTHENTICATED = (
+    Instruction(
+        "ldraa ldrab",
+        "11 111000 m i 1 jjjjjjjjj w 1 bbbbb ddddd",
+        lambda f: (f["i"], f["j"] >> 6) in {(0, 0), (1, 7)},
+        Feature.PAUTH,
+    ),
+)
 
 PAIR = (
     Instruction(

@@ -3,7 +3,7 @@
 from stepvisor.conformance.features import ALWAYS, Feature
 from stepvisor.conformance.pattern import Fields, Instruction
 
-__all__ = ("CRYPTO", "SCALAR", "SIMD", "TRANSFER")
+__all__ = ("CRYPTO", "EXTENDED", "SCALAR", "SIMD", "TRANSFER")
 
 
 def _single_or_double(f: Fields) -> bool:
@@ -281,3 +281,43 @@ CRYPTO = (
     ),
     Instruction("sha256su0", "0101 1110 00 10100 00010 10 qqqqq ppppp", needs=Feature.SHA256),
 )
+
+
+def _complex(f: Fields) -> bool:
+    return f["s"] == 2 or (f["s"] == 3 and f["k"] == 1)
+
+
+EXTENDED = (
+    Instruction("fcmla", "0k 1 01110 ss 0 rrrrr 110oo 1 qqqqq ppppp", _complex, Feature.FCMA),
+    Instruction("fcadd", "0k 1 01110 ss 0 rrrrr 111o0 1 qqqqq ppppp", _complex, Feature.FCMA),
+    Instruction("fjcvtzs", "000 11110 01 1 11110 000000 qqqqq ddddd", needs=Feature.JSCVT),
+    Instruction("bfdot", "0k 1 01110 010 rrrrr 11111 1 qqqqq ppppp", needs=Feature.BF16),
+    Instruction("bfmmla", "01 1 01110 010 rrrrr 11101 1 qqqqq ppppp", needs=Feature.BF16),
+    Instruction("bfcvtn bfcvtn2", "0k 0 01110 10 10000 10110 10 qqqqq ppppp", needs=Feature.BF16),
+    Instruction("bfcvt", "000 11110 01 1 000110 10000 qqqqq ppppp", needs=Feature.BF16),
+    Instruction("smmla ummla", "01 u 01110 100 rrrrr 10100 1 qqqqq ppppp", needs=Feature.I8MM),
+    Instruction("usmmla", "01 0 01110 100 rrrrr 10101 1 qqqqq ppppp", needs=Feature.I8MM),
+    Instruction("usdot", "0k 0 01110 100 rrrrr 10011 1 qqqqq ppppp", needs=Feature.I8MM),
+    Instruction("fmlal fmlsl", "0k 0 01110 o01 rrrrr 11101 1 qqqqq ppppp", needs=Feature.FHM),
+    Instruction("fmlal2 fmlsl2", "0k 1 01110 o01 rrrrr 11001 1 qqqqq ppppp", needs=Feature.FHM),
+    Instruction("eor3 bcax", "110011100 0o rrrrr 0 vvvvv qqqqq ppppp", needs=Feature.SHA3),
+    Instruction("rax1", "11001110011 rrrrr 100011 qqqqq ppppp", needs=Feature.SHA3),
+    Instruction("xar", "11001110100 rrrrr iiiiii qqqqq ppppp", needs=Feature.SHA3),
+    Instruction(
+        "sha512h sha512h2 sha512su1",
+        "11001110011 rrrrr 1000oo qqqqq ppppp",
+        lambda f: f["o"] < 3,
+        Feature.SHA512,
+    ),
+    Instruction("sha512su0", "11001110110 00000 100000 qqqqq ppppp", needs=Feature.SHA512),
+    Instruction("sm3partw1 sm3partw2", "11001110011 rrrrr 11000o qqqqq ppppp", needs=Feature.SM3),
+    Instruction("sm3ss1", "11001110010 rrrrr 0 vvvvv qqqqq ppppp", needs=Feature.SM3),
+    Instruction(
+        "sm3tt1a sm3tt1b sm3tt2a sm3tt2b",
+        "11001110010 rrrrr 10 ii oo qqqqq ppppp",
+        needs=Feature.SM3,
+    ),
+    Instruction("sm4e", "11001110110 00000 100001 qqqqq ppppp", needs=Feature.SM4),
+    Instruction("sm4ekey", "11001110011 rrrrr 110010 qqqqq ppppp", needs=Feature.SM4),
+)
+"""What came later: complex numbers, BFloat16, products of matrices, SHA-3, SHA-512, SM3, SM4."""

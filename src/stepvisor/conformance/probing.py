@@ -1,0 +1,112 @@
+"""Cases once more, under probes: every instruction displaced, and performed or stepped instead."""
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvisor.conformance.draft import EL0T
+from stepvisor.conformance.guest import ConformanceGuest
+from stepvisor.conformance.target import Place, ProbeCounts, Target, Trap, Way
+from stepvisor.probe.exclusive import exclusive_region
+
+__all__ = ("How", "Probed", "places_of", "run_probed")
+
+_MODE = 0xF
+
+
+class How(enum.Enum):
+    """How a batch ran under probes."""
+
+    FREELY = "under probes"
+    STEPPED = "stepped under probes"
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A batch that ran under probes."""
+
+    how: How
+    results: NDArray[np.void]
+    """RESULT of each case: against what it left freely."""
+    cases: NDArray[np.int64]
+    """Of each place, to which case it belongs."""
+    ways: Sequence[Way]
+    """Of each place."""
+    counts: ProbeCounts
+    steps: int
+    """Instructions stepped one after the other."""
+
+    def hits_of_cases(self) -> NDArray[np.int64]:
+        """Hits of all places of each case."""
+        found = np.bincount(self.cases, self.counts.hits, minlength=len(self.results))
+        return found.astype(np.int64)
+
+    def is_probed(self) -> NDArray[np.bool_]:
+        """Which cases have any probe."""
+        return np.bincount(self.cases, minlength=len(self.results)) > 0
+
+    def wrong(self) -> str | None:
+        """What is wrong with the counts, None if nothing is."""
+        counts, hits = self.counts, self.counts.hits
+        if counts.wrong:
+            return f"{counts.wrong} steps under probes led astray, or records were lost"
+        if counts.performed + counts.stepped != hits.sum():
+            return (
+                f"{hits.sum()} hits, but {counts.performed} displaced instructions were emulated"
+                f" and {counts.stepped} stepped"
+            )
+        ways = np.array([way.name for way in self.ways])
+        least = int(hits[ways == Way.PERFORMED.name].sum())
+        most = least + int(hits[ways == Way.DEPENDS.name].sum())
+        if self.how is How.STEPPED:  # whoever steps sees them run
+            least = most = 0
+        if not least <= counts.performed <= most:
+            return f"{counts.performed} instructions were emulated, not {least} to {most}"
+        return None
+
+
+def run_probed(
+    target: Target, guest: ConformanceGuest, cases: NDArray[np.void], trap: Trap
+) -> Iterator[Probed]:
+    """Plant probes on all that these cases, which the guest has kept, consist of, and run them.
+
+    Freely, then stepped, which must see what is displaced. With Trap.CALL those at EL0 run
+    without.
+
+    :raise StuckError: When one does not come to its end.
+    """
+    found = [
+        (number, place)
+        for number, case in enumerate(cases)
+        for place in places_of(case, guest.descriptor.code, trap)
+    ]
+    numbers = np.array([number for number, _ in found], np.int64)
+    ways = target.plant([place for _, place in found])
+    for how in How:
+        before = target.stepped
+        results = guest.run_probed(len(cases), stepped=how is How.STEPPED)
+        steps = target.stepped - before
+        yield Probed(how, results, numbers, ways, target.take_counts(), steps)
+    target.remove()
+
+
+def places_of(case: np.void, code: int, trap: Trap) -> Iterator[Place]:
+    """The instructions of a CASE, in code that begins at `code`, that `trap` can stand in for."""
+    start = case["start"]
+    if trap is Trap.CALL and int(start["pstate"]) & _MODE == EL0T:
+        return
+    words = case["words"][: int(case["count"])].tolist()
+    address = code + int(case["offset"])
+    virtual = int(start["pc"]) - 4 * int(case["entry"])
+    for index, word in enumerate(words):
+        if not _is_inside_exclusive(words, index):
+            yield Place(address + 4 * index, virtual + 4 * index, word, trap)
+
+
+def _is_inside_exclusive(words: Sequence[int], index: int) -> bool:
+    """Between a load-exclusive and its store, where every trap makes the store fail."""
+    region = exclusive_region(words, index - 1) if index else None
+    return region is not None and index <= region[1]
