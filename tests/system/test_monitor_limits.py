@@ -15,7 +15,7 @@ pytestmark = pytest.mark.system
 _PAGE = 4096
 _WORDS = _PAGE // 4
 _NO_CODE = 0x0
-_LAST_SLOT = wire.MAX_SLOTS - 1
+_LAST_SLOT = wire.MAX_SLOTS - wire.PRIVATE_SLOTS - 1
 
 
 def _in_empty_page(slot: int, address: int) -> ProbeRequest:
