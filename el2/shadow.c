@@ -19,6 +19,7 @@ struct shadow {
 	u32 next;	/* batch list: shadow number plus one, 0 ends it */
 	bool listed;	/* in the batch under way */
 	bool fresh;	/* not mapped yet */
+	bool user;	/* code at EL0 executes it, too: no SMC serves there */
 	bool stale;	/* the guest may have written any word of its page */
 };
 
@@ -70,6 +71,19 @@ static void set_word(const struct shadow *shadow, ipa_t address, u32 word)
 	*(u32 *)(shadow_page(shadow) + (address.raw & PAGE_MASK)) = word;
 }
 
+static bool is_brk_slot(const struct shadow *shadow, u32 index)
+{
+	return shadow->user || slot_at(index)->trap == SV_TRAP_BRK;
+}
+
+static bool has_smc(const struct shadow *shadow)
+{
+	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
+		if (!is_brk_slot(shadow, i))
+			return true;
+	return false;
+}
+
 /* What the shadow holds: the guest's instructions, but for the probes. */
 static void fill(struct shadow *shadow)
 {
@@ -78,7 +92,8 @@ static void fill(struct shadow *shadow)
 	for (u32 i = shadow->removed; i; i = slot_at(i)->next)
 		set_word(shadow, slot_at(i)->address, guest_word(slot_at(i)->address));
 	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
-		set_word(shadow, slot_at(i)->address, planted_instruction(i));
+		set_word(shadow, slot_at(i)->address,
+			 planted_instruction(i, is_brk_slot(shadow, i)));
 	sync_instructions((u64)shadow_page(shadow), PAGE_SIZE);
 }
 
@@ -126,7 +141,7 @@ static void map_shadow(struct shadow *shadow)
 		stage2_make(SV_VIEW_PROBED, shadow->page, own, PAGE_NORMAL);
 	else
 		stage2_make(SV_VIEW_PROBED, shadow->page, pointer_to_pa(shadow_page(shadow)),
-			    PAGE_EXECUTE);
+			    has_smc(shadow) ? PAGE_EXECUTE_EL1 : PAGE_EXECUTE);
 }
 
 static void break_batch(const struct batch *batch)
@@ -421,4 +436,19 @@ void shadow_refresh(struct vcpu *v, ipa_t page)
 	lock_release(&lock);
 	/* Outside the lock: a full ring makes this vCPU wait for the host. */
 	report_changed(v, changed);
+}
+
+void shadow_admit_user(ipa_t page)
+{
+	struct batch batch = { 0 };
+	struct shadow *shadow;
+
+	lock_take(&lock);
+	shadow = find_shadow(page);
+	if (shadow && !shadow->user) {
+		shadow->user = true;
+		join(&batch, shadow);
+		commit_batch(batch);
+	}
+	lock_release(&lock);
 }

@@ -23,6 +23,9 @@ void shadow_disarm_all(void);
 /* Whether PROBED leads elsewhere than to the guest's own page. */
 bool shadow_exists(ipa_t page);
 
+/* The guest executes this page at EL0: its probes are planted as BRK from here on. */
+void shadow_admit_user(ipa_t page);
+
 /* The guest may have written this page: rebuilds its shadow, drops and reports changed probes. */
 void shadow_refresh(struct vcpu *v, ipa_t page);
 

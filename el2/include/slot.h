@@ -66,9 +66,9 @@ static inline void slot_set_armed(struct slot *slot, enum slot_state state)
 #define BRK_BASE 0xd4200000U
 
 /* What stands in the shadow at the address of slot `index`. */
-static inline u32 planted_instruction(u32 index)
+static inline u32 planted_instruction(u32 index, bool brk)
 {
-	return (slot_at(index)->trap == SV_TRAP_BRK ? BRK_BASE : SMC_BASE) | index << 5;
+	return (brk ? BRK_BASE : SMC_BASE) | index << 5;
 }
 
 static inline bool is_brk(u32 word)
