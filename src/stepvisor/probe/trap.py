@@ -64,8 +64,8 @@ def _trap(request: ProbeRequest, guarded: Callable[[int], bool], forced: Trap | 
     if not request.va & _UPPER_HALF:
         if forced is Trap.SMC:
             message = (
-                f"no probe on {request.label} ({request.va:#x}): SMC is undefined at EL0, where this"
-                " code runs; plant BRK there"
+                f"no probe on {request.label} ({request.va:#x}): SMC is undefined at EL0, where"
+                " this code runs; plant BRK there"
             )
             raise ProbeError(message)
         return Trap.BRK
