@@ -12,10 +12,14 @@ from stepvisor.probe.resolve import Target
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import COMM_SIZE
 
-__all__ = ("SWITCH", "any_code", "step_end", "step_options", "step_probes", "task_filter")
+__all__ = ("PACE", "SWITCH", "any_code", "step_end", "step_options", "step_probes", "task_filter")
 
 SWITCH = "cpu_switch_to"
 """Where Linux goes from one task to another: what follows is another task's, until it returns."""
+
+PACE = 20_000
+"""Instructions between two interrupts of a slow guest: about what a timer's interrupt and a change
+of tasks need, twice, so that half of what is stepped is what the guest is there for."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LARGEST_COUNT = 1 << 40
