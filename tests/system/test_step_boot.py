@@ -87,10 +87,11 @@ def test_step_with_user_code(command_line: CommandLine) -> None:
     """From inside a system call on, out to its caller; user code has no symbols here."""
     result = command_line.run(
         *("step", "__arm64_sys_getpid", "--task", "sh", "--until", "400", "--el0", "--json"),
-        *("--run", "for i in 1 2 3; do echo; done; cat /dev/null"),
+        *("--run", "sh -c 'echo $$' >/dev/null"),
     )
     objects = [json.loads(line) for line in result.stdout.splitlines()]
-    steps = [step for step in objects[:-1] if step["text"]]
+    # An instruction whose page is not there yet has no text: its fetch is an exception.
+    steps = [step for step in objects[:-1] if step["outcome"] not in {"INTERRUPT", "RESUMED"}]
     levels = [level for level, _ in itertools.groupby(step["el"] for step in steps)]
 
     assert (result.returncode, result.stderr) == (0, "")
