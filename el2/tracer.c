@@ -340,14 +340,15 @@ void tracer_stepped(struct vcpu *v, u32 outcome)
 
 	v->status->trace_steps++;
 	if (tracer->quiet && is_back(v, tracer)) {
+		/* The instruction that led back is none of those that are stepped. */
 		tracer->quiet = false;
 		set_since(tracer, 0);
 		outcome = SV_OUTCOME_RESUMED;
-	}
-	if (tracer->quiet)
+	} else if (tracer->quiet) {
 		tracer->unseen++;
-	else
+	} else {
 		tracer->stepped++;
+	}
 	record(v, outcome, v->step.pc, v->step.word);
 	if (v->tracer && !tracer->quiet && is_finished(v, tracer))
 		tracer_stop(v);
