@@ -174,8 +174,8 @@ static bool go_away(struct vcpu *v, u64 pc)
 static void go_quiet(struct vcpu *v)
 {
 	v->tracer->quiet = true;
-	v->tracer->away_pc = v->frame.pc;
-	v->tracer->away_sp = read_sysreg(sp_el1);
+	v->tracer->quiet_pc = v->frame.pc;
+	v->tracer->quiet_sp = read_sysreg(sp_el1);
 }
 
 static bool is_back(const struct vcpu *v, const struct tracer *tracer)
@@ -242,12 +242,17 @@ bool tracer_is_away(const struct vcpu *v)
 	return left_here(v) != NULL;
 }
 
+static bool is_in_handler(const struct vcpu *v)
+{
+	return (v->frame.pstate & (SPSR_ELx_I | SPSR_ELx_F)) || vgic_is_handling();
+}
+
 /* No interrupt is being handled any more, and the context that one was taken in does not go on: another task does. */
 static void reclaim(struct vcpu *v)
 {
 	struct tracer *tracer = v->tracer ? NULL : left_here(v);
 
-	if (!tracer || (v->frame.pstate & (SPSR_ELx_I | SPSR_ELx_F)) || vgic_is_handling() ||
+	if (!tracer || is_in_handler(v) ||
 	    read_sysreg(cntpct_el0) - tracer->away_since < control()->frequency / AWAY_FRACTION)
 		return;
 	if (change_state(tracer, TRACER_AWAY, TRACER_STEPPING))
@@ -317,7 +322,7 @@ void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted)
 		tracer_stop(v);
 		break;
 	case SV_ACTION_STEP_OVER:
-		if (v->tracer && !v->tracer->quiet)
+		if (v->tracer)
 			go_away(v, v->frame.x[30]);
 		break;
 	default:
@@ -334,12 +339,21 @@ static bool is_finished(const struct vcpu *v, const struct tracer *tracer)
 	return tracer->config.until == SV_UNTIL_ADDRESS || read_sysreg(sp_el1) == tracer->until_sp;
 }
 
+static bool quiet_is_over(const struct vcpu *v, const struct tracer *tracer)
+{
+	if (v->frame.pc == tracer->quiet_pc && read_sysreg(sp_el1) == tracer->quiet_sp)
+		return true;
+	/* Another task goes on here: in user code, or in kernel code long after the interrupt. */
+	return tracer->bound &&
+	       (at_el0(v) || (since_interrupt(tracer) > tracer->config.pace && !is_in_handler(v)));
+}
+
 void tracer_stepped(struct vcpu *v, u32 outcome)
 {
 	struct tracer *tracer = v->tracer;
 
 	v->status->trace_steps++;
-	if (tracer->quiet && is_back(v, tracer)) {
+	if (tracer->quiet && quiet_is_over(v, tracer)) {
 		/* The instruction that led back is none of those that are stepped. */
 		tracer->quiet = false;
 		set_since(tracer, 0);

@@ -37,12 +37,14 @@ struct tracer {
 	u64 stepped;
 	u64 last;    /* `stepped` with which it ends */
 	u64 end_pc;  /* PC with which it may end; no address when there is none */
-	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
+	u64 away_pc; /* AWAY: the context that is waited for */
 	u64 away_sp;
 	u64 away_vcpu; /* which vCPU it left */
 	u64 away_since;
 	bool bound; /* steps a vCPU, whatever runs there; else one context, wherever that runs */
-	bool quiet; /* steps without records until that context is back */
+	bool quiet; /* steps without records until this context is back; may go AWAY meanwhile */
+	u64 quiet_pc;
+	u64 quiet_sp;
 	u64 mark;   /* `stepped` when the last interrupt was delivered */
 	u64 unseen; /* quiet steps since then */
 };
