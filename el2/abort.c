@@ -2,6 +2,7 @@
 /* Stage-2 aborts: shadowed pages, emulated GIC registers, and addresses where there is nothing. */
 #include "abort.h"
 #include "arch_gen.h"
+#include "brk.h"
 #include "gic_mmio.h"
 #include "inject.h"
 #include "monitor.h"
@@ -108,14 +109,24 @@ enum trap_result trap_data_abort(struct vcpu *v, u64 esr)
 	return refuse(v, esr);
 }
 
-enum trap_result trap_instruction_abort(struct vcpu *v, u64 esr)
+static void fetch_shadowed(struct vcpu *v, u64 esr)
 {
 	/* A table walk of the fetch read a shadowed page. */
-	if (is_permission_fault(esr) && shadow_exists(fault_page())) {
+	if (esr & ISS_DABT_S1PTW)
 		step_data_access(v, fault_page(), false);
+	/* EL0, where SMCs stand. Until every vCPU would take a BRK to EL2, the fetch just faults again. */
+	else if (brk_route(v))
+		shadow_admit_user(fault_page());
+}
+
+enum trap_result trap_instruction_abort(struct vcpu *v, u64 esr)
+{
+	if (is_permission_fault(esr)) {
+		if (shadow_exists(fault_page()))
+			fetch_shadowed(v, esr);
 		return TRAP_RETRY;
 	}
-	if (is_permission_fault(esr) || is_passing(esr))
+	if (is_passing(esr))
 		return TRAP_RETRY;
 	return refuse(v, esr);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "brk.h"
 
+#include "kick.h"
 #include "monitor.h"
 
 /* Stays set: a vCPU may have fetched a BRK right before its probe was disarmed. */
@@ -32,4 +33,11 @@ bool brk_ready(const struct sv_probe_descriptor *probes, u32 count)
 	if (any)
 		__atomic_store_n(&wanted, true, __ATOMIC_RELEASE);
 	return !any || all_have_taken_it_up();
+}
+
+bool brk_route(struct vcpu *v)
+{
+	if (!__atomic_exchange_n(&wanted, true, __ATOMIC_ACQ_REL))
+		kick_others(v);
+	return all_have_taken_it_up();
 }

@@ -25,10 +25,11 @@ void event_take_up(struct vcpu *v)
 {
 	bool wanted = debug_routing_wanted(v);
 
-	/* While stepping they are routed anyway, and its end goes by what is wanted. */
-	if (v->debug_routed == wanted || v->step.mode != STEP_NONE)
+	if (v->debug_routed == wanted)
 		return;
-	write_sysreg(mdcr_el2, mdcr_value(v));
+	/* While stepping they are routed anyway, and its end goes by what is wanted. */
+	if (v->step.mode == STEP_NONE)
+		write_sysreg(mdcr_el2, mdcr_value(v));
 	__atomic_store_n(&v->debug_routed, wanted, __ATOMIC_RELEASE);
 }
 

@@ -121,6 +121,14 @@ static bool is_level(const struct vcpu *v, u32 intid)
 	return intid >= FIRST_PPI && !(config & 2U << 2 * (intid % 16));
 }
 
+bool gic_level_is_high(const struct vcpu *v, u32 intid)
+{
+	u64 registers = intid < FIRST_SPI ? v->redistributor + GICR_FRAME : control()->gicd_base;
+	u32 pending = mmio_read32(registers + GICD_ISPENDR + intid / 32 * 4);
+
+	return (pending & 1U << intid % 32) && is_level(v, intid);
+}
+
 void gic_give_back(const struct vcpu *v, u32 intid)
 {
 	u64 registers = intid < FIRST_SPI ? v->redistributor + GICR_FRAME : control()->gicd_base;

@@ -18,7 +18,9 @@ void guest_debug_save(struct vcpu *v)
 	struct step *step = &v->step;
 
 	step->guest_mdscr = read_sysreg(mdscr_el1);
-	step->guest_ss = (v->frame.pstate & SPSR_ELx_SS) != 0;
+	/* Or ours, by which guest_debug_step lets it through. */
+	step->guest_ss = (v->frame.pstate & SPSR_ELx_SS) && !v->let_through;
+	v->let_through = false;
 	step->guest_os_lock = (read_sysreg(oslsr_el1) & OSLSR_EL1_OSLK) != 0;
 	step->guest_osdlr = read_sysreg(osdlr_el1) & OSDLR_EL1_DLK;
 	/* Either lock would hold back our step exception. */

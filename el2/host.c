@@ -7,6 +7,7 @@
 #include "pause.h"
 #include "sve.h"
 #include "sysreg.h"
+#include "tracer.h"
 
 /* Divisors of the tick rate, and for how long after a command the full rate is kept: 1/20 s. */
 #define IDLE_DIVISOR 10
@@ -69,6 +70,8 @@ static u64 tick_period(const struct vcpu *v)
 {
 	u64 period = control()->frequency / (control()->tick_hz ? control()->tick_hz : 1000);
 
+	if (tracer_is_away(v))
+		return period;
 	if (!is_lookout(v))
 		return period * OTHERS_DIVISOR;
 	return mailbox_idle_ticks() > control()->frequency / ACTIVE_FRACTION ?

@@ -222,6 +222,8 @@ static bool pending(void)
 
 void mailbox_poll(struct vcpu *v)
 {
+	/* A vCPU that waits here for long does not come to the end of its exit. */
+	event_take_up(v);
 	/* Another vCPU that holds the lock is doing the work. */
 	if (!pending() || !lock_try(&lock))
 		return;

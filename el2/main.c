@@ -13,7 +13,9 @@
 #include "selftest.h"
 #include "shadow.h"
 #include "stage2.h"
+#include "step.h"
 #include "sysreg.h"
+#include "tracer.h"
 #include "vgic.h"
 
 /* A vCPU and its stack: the stack ends where the frame begins. */
@@ -147,5 +149,8 @@ void secondary_main(struct vcpu *v)
 	guest_state_enter_at(v, v->entry, v->context);
 	go_online(v);
 	pause_check(v);
+	tracer_power_on(v);
+	if (v->step.mode == STEP_NONE)
+		step_select_free_view(v);
 	vcpu_start(v);
 }

@@ -98,4 +98,5 @@ void selftest_run(struct vcpu *v)
 		fail(SV_FAILURE_EL2_TIMER, "the EL2 timer does not interrupt (CNTHP, HCR_EL2.IMO)");
 	stage2_select(v->view);
 	stage2_flush();
+	v->status->exits = 0; /* The guest has had none. */
 }

@@ -15,14 +15,18 @@
 struct shadow {
 	ipa_t page;
 	u32 first_slot; /* probes in this page, a list through struct slot.next */
+	u32 removed;	/* probes that the batch under way takes out of it, likewise */
 	u32 next;	/* batch list: shadow number plus one, 0 ends it */
-	u32 successor; /* while a batch is made: number plus one of the shadow that replaces this one */
+	bool listed;	/* in the batch under way */
+	bool fresh;	/* not mapped yet */
+	bool user;	/* code at EL0 executes it, too: no SMC serves there */
+	bool stale;	/* the guest may have written any word of its page */
 };
 
 static struct shadow shadows[POOL_PAGES];
 static struct lock lock;
 
-/* Pages whose shadow has to be built anew, and the shadows that take over. */
+/* Shadows that change together. */
 struct batch {
 	u32 first;
 };
@@ -57,38 +61,68 @@ static u32 guest_word(ipa_t address)
 	return __atomic_load_n((u32 *)pa_to_pointer(ipa_identity(address)), __ATOMIC_RELAXED);
 }
 
-static void plant(struct shadow *shadow)
+static void copy_page(const struct shadow *shadow)
 {
-	u8 *page = shadow_page(shadow);
-
-	memcpy(page, pa_to_pointer(ipa_identity(shadow->page)), PAGE_SIZE);
-	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
-		*(u32 *)(page + (slot_at(i)->address.raw & PAGE_MASK)) = planted_instruction(i);
-	sync_instructions((u64)page, PAGE_SIZE);
+	memcpy(shadow_page(shadow), pa_to_pointer(ipa_identity(shadow->page)), PAGE_SIZE);
 }
 
-/* The batch's shadow for `page`, made from the present one at first sight; NULL without memory. */
+static void set_word(const struct shadow *shadow, ipa_t address, u32 word)
+{
+	*(u32 *)(shadow_page(shadow) + (address.raw & PAGE_MASK)) = word;
+}
+
+static bool is_brk_slot(const struct shadow *shadow, u32 index)
+{
+	return shadow->user || slot_at(index)->trap == SV_TRAP_BRK;
+}
+
+static bool has_smc(const struct shadow *shadow)
+{
+	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
+		if (!is_brk_slot(shadow, i))
+			return true;
+	return false;
+}
+
+/* What the shadow holds: the guest's instructions, but for the probes. */
+static void fill(struct shadow *shadow)
+{
+	if (shadow->fresh || shadow->stale)
+		copy_page(shadow);
+	for (u32 i = shadow->removed; i; i = slot_at(i)->next)
+		set_word(shadow, slot_at(i)->address, guest_word(slot_at(i)->address));
+	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
+		set_word(shadow, slot_at(i)->address,
+			 planted_instruction(i, is_brk_slot(shadow, i)));
+	sync_instructions((u64)shadow_page(shadow), PAGE_SIZE);
+}
+
+static void join(struct batch *batch, struct shadow *shadow)
+{
+	if (shadow->listed)
+		return;
+	shadow->listed = true;
+	shadow->next = batch->first;
+	batch->first = (u32)(shadow - shadows) + 1;
+}
+
+/* The shadow of `page`, in the batch; a fresh one if need be, NULL without memory for that. */
 static struct shadow *batch_shadow(struct batch *batch, ipa_t page)
 {
-	struct shadow *present, *shadow;
+	struct shadow *shadow = find_shadow(page);
 	void *memory;
 	u32 index;
 
-	if (batch->first && shadows[batch->first - 1].page.raw == page.raw)
+	if (!shadow && batch->first && shadows[batch->first - 1].page.raw == page.raw)
 		return &shadows[batch->first - 1];
-	present = find_shadow(page);
-	if (present && present->successor)
-		return &shadows[present->successor - 1];
-	memory = pool_alloc();
-	if (!memory || !pool_index(pointer_to_pa(memory), &index))
-		return NULL;
-	shadow = &shadows[index];
-	*shadow = (struct shadow){ .page = page, .next = batch->first };
-	if (present) {
-		shadow->first_slot = present->first_slot;
-		present->successor = index + 1;
+	if (!shadow) {
+		memory = pool_alloc();
+		if (!memory || !pool_index(pointer_to_pa(memory), &index))
+			return NULL;
+		shadow = &shadows[index];
+		*shadow = (struct shadow){ .page = page, .fresh = true };
 	}
-	batch->first = index + 1;
+	join(batch, shadow);
 	return shadow;
 }
 
@@ -107,59 +141,49 @@ static void map_shadow(struct shadow *shadow)
 		stage2_make(SV_VIEW_PROBED, shadow->page, own, PAGE_NORMAL);
 	else
 		stage2_make(SV_VIEW_PROBED, shadow->page, pointer_to_pa(shadow_page(shadow)),
-			    PAGE_EXECUTE);
+			    has_smc(shadow) ? PAGE_EXECUTE_EL1 : PAGE_EXECUTE);
 }
 
-/* Breaks the old mappings of a batch; `next` then leads through the shadows that go. */
-static struct batch break_batch(const struct batch *batch)
+static void break_batch(const struct batch *batch)
 {
-	struct batch old = { 0 };
-
 	for (u32 i = batch->first; i; i = shadows[i - 1].next) {
-		struct shadow *present = find_shadow(shadows[i - 1].page);
-
-		if (present) {
-			present->next = old.first;
-			old.first = (u32)(present - shadows) + 1;
-		}
 		stage2_break(SV_VIEW_PROBED, shadows[i - 1].page);
 		stage2_break(SV_VIEW_PRISTINE, shadows[i - 1].page);
 	}
 	stage2_flush();
-	return old;
 }
 
-static void free_batch(struct batch batch)
+static void leave_batch(struct shadow *shadow)
 {
-	u32 next;
-
-	for (u32 i = batch.first; i; i = next) {
-		next = shadows[i - 1].next;
-		pool_free(shadow_page(&shadows[i - 1]));
-	}
+	shadow->listed = false;
+	shadow->fresh = false;
+	shadow->stale = false;
+	shadow->removed = 0;
+	if (!shadow->first_slot)
+		pool_free(shadow_page(shadow));
 }
 
-/* All pages of a batch change over at once: one flush for any number of pages. */
+/*
+ * All pages of a batch change over at once: one flush for any number of pages. What is mapped already is changed
+ * where it is, between break and make, when nobody can fetch from it: that needs no memory, so it cannot fail.
+ */
 static void commit_batch(struct batch batch)
 {
-	struct batch old, empty = { 0 };
 	u32 next;
 
 	for (u32 i = batch.first; i; i = shadows[i - 1].next)
-		plant(&shadows[i - 1]);
-	old = break_batch(&batch);
+		if (shadows[i - 1].fresh)
+			fill(&shadows[i - 1]);
+	break_batch(&batch);
 	for (u32 i = batch.first; i; i = next) {
 		struct shadow *shadow = &shadows[i - 1];
 
 		next = shadow->next;
+		if (!shadow->fresh && shadow->first_slot)
+			fill(shadow);
 		map_shadow(shadow);
-		if (!shadow->first_slot) {
-			shadow->next = empty.first;
-			empty.first = i;
-		}
+		leave_batch(shadow);
 	}
-	free_batch(old);
-	free_batch(empty);
 }
 
 static u32 check_probe(const struct sv_probe_descriptor *probe)
@@ -237,29 +261,56 @@ static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *prob
 	fill_slot(slot, probe);
 	slot->next = shadow->first_slot;
 	shadow->first_slot = probe->slot;
-	slot_set_armed(slot, 1);
+	slot_set_armed(slot, SLOT_ADDED);
 	control()->probes++;
 	return SV_STATUS_OK;
 }
 
 static void forget_slot(u32 index)
 {
-	slot_set_armed(slot_at(index), 0);
+	slot_set_armed(slot_at(index), SLOT_FREE);
 	control()->probes--;
 }
 
-/* Nothing of a refused batch has been mapped: its slots and copies just go. */
-static void drop_batch(struct batch batch, const struct sv_probe_descriptor *probes, u32 added)
+static void unlink_slot(struct shadow *shadow, u32 index)
 {
-	for (u32 i = 0; i < added; i++)
-		forget_slot(probes[i].slot);
-	for (u32 i = batch.first; i; i = shadows[i - 1].next) {
-		struct shadow *present = find_shadow(shadows[i - 1].page);
+	u32 *link = &shadow->first_slot;
 
-		if (present)
-			present->successor = 0;
+	while (*link && *link != index)
+		link = &slot_at(*link)->next;
+	if (*link)
+		*link = slot_at(index)->next;
+}
+
+static void drop_added(struct shadow *shadow)
+{
+	u32 next;
+
+	for (u32 i = shadow->first_slot; i; i = next) {
+		next = slot_at(i)->next;
+		if (slot_at(i)->armed != SLOT_ADDED)
+			continue;
+		unlink_slot(shadow, i);
+		forget_slot(i);
 	}
-	free_batch(batch);
+}
+
+/* Nothing of a refused batch has been mapped: its probes and fresh shadows just go. */
+static void drop_batch(struct batch batch)
+{
+	u32 next;
+
+	for (u32 i = batch.first; i; i = next) {
+		next = shadows[i - 1].next;
+		drop_added(&shadows[i - 1]);
+		leave_batch(&shadows[i - 1]);
+	}
+}
+
+static void settle(const struct sv_probe_descriptor *probes, u32 count)
+{
+	for (u32 i = 0; i < count; i++)
+		slot_set_armed(slot_at(probes[i].slot), SLOT_ARMED);
 }
 
 u32 shadow_arm(const struct sv_probe_descriptor *probes, u32 count, u32 *failed)
@@ -277,34 +328,28 @@ u32 shadow_arm(const struct sv_probe_descriptor *probes, u32 count, u32 *failed)
 			status = add_probe(&batch, &probes[i]);
 	}
 	if (status == SV_STATUS_OK) {
+		settle(probes, count);
 		commit_batch(batch);
 	} else {
 		*failed = i - 1;
-		drop_batch(batch, probes, i - 1);
+		drop_batch(batch);
 	}
 	lock_release(&lock);
 	return status;
 }
 
-static void unlink_slot(struct shadow *shadow, u32 index)
+static void remove_probe(struct batch *batch, u32 index)
 {
-	u32 *link = &shadow->first_slot;
+	struct shadow *shadow = find_shadow(slot_at(index)->address);
 
-	while (*link && *link != index)
-		link = &slot_at(*link)->next;
-	if (*link)
-		*link = slot_at(index)->next;
-}
-
-static u32 remove_probe(struct batch *batch, u32 index)
-{
-	struct shadow *shadow = batch_shadow(batch, ipa_page(slot_at(index)->address));
-
-	if (!shadow)
-		return SV_STATUS_NO_MEMORY;
+	/* Named twice; else an armed probe has a shadow. */
+	if (!slot_armed(slot_at(index)) || !shadow)
+		return;
+	join(batch, shadow);
 	unlink_slot(shadow, index);
 	forget_slot(index);
-	return SV_STATUS_OK;
+	slot_at(index)->next = shadow->removed;
+	shadow->removed = index;
 }
 
 static u32 check_armed(const struct sv_probe_descriptor *probes, u32 count, u32 *failed)
@@ -327,7 +372,7 @@ u32 shadow_disarm(const struct sv_probe_descriptor *probes, u32 count, u32 *fail
 	lock_take(&lock);
 	status = check_armed(probes, count, failed);
 	for (u32 i = 0; i < count && status == SV_STATUS_OK; i++)
-		status = remove_probe(&batch, probes[i].slot);
+		remove_probe(&batch, probes[i].slot);
 	commit_batch(batch);
 	lock_release(&lock);
 	return status;
@@ -381,12 +426,29 @@ void shadow_refresh(struct vcpu *v, ipa_t page)
 	u32 changed = 0;
 
 	lock_take(&lock);
-	shadow = shadow_exists(page) ? batch_shadow(&batch, page) : NULL;
+	shadow = find_shadow(page);
 	if (shadow) {
+		join(&batch, shadow);
+		shadow->stale = true;
 		changed = take_changed(shadow);
 		commit_batch(batch);
 	}
 	lock_release(&lock);
 	/* Outside the lock: a full ring makes this vCPU wait for the host. */
 	report_changed(v, changed);
+}
+
+void shadow_admit_user(ipa_t page)
+{
+	struct batch batch = { 0 };
+	struct shadow *shadow;
+
+	lock_take(&lock);
+	shadow = find_shadow(page);
+	if (shadow && !shadow->user) {
+		shadow->user = true;
+		join(&batch, shadow);
+		commit_batch(batch);
+	}
+	lock_release(&lock);
 }

@@ -24,6 +24,7 @@
 #define DESC_ACCESS (DESC_READ | DESC_WRITE)
 #define DESC_INNER_SHAREABLE (3UL << 8)
 #define DESC_ACCESSED (1UL << 10)
+#define DESC_NOT_EL0 (3UL << 53) /* XN[1:0] with FEAT_XNX: EL1 executes, EL0 does not */
 #define DESC_ADDRESS 0x0000fffffffff000UL
 
 static const u64 ram_attributes = DESC_NORMAL | DESC_ACCESS | DESC_INNER_SHAREABLE | DESC_ACCESSED;
@@ -259,14 +260,22 @@ void stage2_flush(void)
 	isb();
 }
 
+/* Without FEAT_XNX the same bits mean that nobody executes. */
+static u64 not_at_el0(void)
+{
+	return FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_XNX) ? DESC_NOT_EL0 : 0;
+}
+
 void stage2_make(u32 view, ipa_t page, pa_t target, enum page_access access)
 {
 	u64 value = target.raw | (attributes_of(page.raw) & ~DESC_ACCESS) | DESC_PAGE;
 
-	if (access != PAGE_EXECUTE)
+	if (access == PAGE_NORMAL || access == PAGE_READ_EXECUTE)
 		value |= DESC_READ;
 	if (access == PAGE_NORMAL)
 		value |= DESC_WRITE;
+	if (access == PAGE_EXECUTE_EL1)
+		value |= not_at_el0();
 	store_entry(level3_entry(view, page), value);
 }
 

@@ -45,6 +45,8 @@ enum trap_result trap_sysreg(struct vcpu *v, u64 esr)
 	u32 key = (u32)(esr & KEY_MASK);
 	u32 target = (u32)FIELD(esr, ISS_SYSREG_RT);
 
+	if (vgic_look_at_levels(v, key))
+		return TRAP_RETRY;
 	if (esr & ISS_SYSREG_READ)
 		return read_register(v, key, target);
 	return write_register(v, key, vcpu_register(v, target));

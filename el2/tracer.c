@@ -4,6 +4,7 @@
 #include "arch_gen.h"
 #include "branch.h"
 #include "event.h"
+#include "host.h"
 #include "inject.h"
 #include "memory.h"
 #include "monitor.h"
@@ -16,6 +17,9 @@
 #define MODE_EL0 0UL
 #define NEVER                                                                                      \
 	(~0UL) /* no number of steps, and no instruction's address: those are multiples of 4 */
+
+/* The handler of an interrupt has that part of a second before something else may be stepped. */
+#define AWAY_FRACTION 1000
 
 static struct tracer tracers[SV_MAX_VCPUS];
 static struct tracer_config config;
@@ -78,7 +82,7 @@ static void set_since(struct tracer *tracer, u64 instructions)
 	tracer->unseen = 0;
 }
 
-void tracer_start(struct vcpu *v)
+static void start(struct vcpu *v, bool bound)
 {
 	for (u32 i = 0; i < SV_MAX_VCPUS && !v->tracer; i++) {
 		struct tracer *tracer = &tracers[i];
@@ -87,6 +91,7 @@ void tracer_start(struct vcpu *v)
 			continue;
 		tracer->config = config;
 		tracer->stepped = 0;
+		tracer->bound = bound;
 		tracer->quiet = false;
 		set_since(tracer, 1);
 		tracer->until_sp = read_sysreg(sp_el1);
@@ -97,6 +102,11 @@ void tracer_start(struct vcpu *v)
 		v->tracer = tracer;
 		record_here(v, SV_OUTCOME_STARTED);
 	}
+}
+
+void tracer_start(struct vcpu *v)
+{
+	start(v, true);
 }
 
 void tracer_stop(struct vcpu *v)
@@ -150,10 +160,13 @@ static bool go_away(struct vcpu *v, u64 pc)
 	tracer->away_pc = pc;
 	tracer->away_sp = read_sysreg(sp_el1);
 	tracer->away_vcpu = v->index;
+	tracer->away_since = read_sysreg(cntpct_el0);
 	__atomic_fetch_add(&tracer_away_count, 1, __ATOMIC_RELAXED);
 	v->tracer = NULL;
 	step_trace_end(v);
 	__atomic_store_n(&tracer->state, TRACER_AWAY, __ATOMIC_RELEASE);
+	if (tracer->bound)
+		host_tick_start(v); /* Soon: the guest may go on with something else here. */
 	return true;
 }
 
@@ -161,13 +174,14 @@ static bool go_away(struct vcpu *v, u64 pc)
 static void go_quiet(struct vcpu *v)
 {
 	v->tracer->quiet = true;
-	v->tracer->away_pc = v->frame.pc;
-	v->tracer->away_sp = read_sysreg(sp_el1);
+	v->tracer->quiet_pc = v->frame.pc;
+	v->tracer->quiet_sp = read_sysreg(sp_el1);
 }
 
 static bool is_back(const struct vcpu *v, const struct tracer *tracer)
 {
-	return v->frame.pc == tracer->away_pc && read_sysreg(sp_el1) == tracer->away_sp;
+	return v->frame.pc == tracer->away_pc && read_sysreg(sp_el1) == tracer->away_sp &&
+	       (!tracer->bound || tracer->away_vcpu == v->index);
 }
 
 static void come_back(struct vcpu *v, struct tracer *tracer)
@@ -212,6 +226,57 @@ static bool resume_here(struct vcpu *v)
 	return false;
 }
 
+static struct tracer *left_here(const struct vcpu *v)
+{
+	if (!__atomic_load_n(&tracer_away_count, __ATOMIC_RELAXED))
+		return NULL;
+	for (u32 i = 0; i < SV_MAX_VCPUS; i++)
+		if (__atomic_load_n(&tracers[i].state, __ATOMIC_ACQUIRE) == TRACER_AWAY &&
+		    tracers[i].bound && tracers[i].away_vcpu == v->index)
+			return &tracers[i];
+	return NULL;
+}
+
+bool tracer_is_away(const struct vcpu *v)
+{
+	return left_here(v) != NULL;
+}
+
+static bool is_in_handler(const struct vcpu *v)
+{
+	return (v->frame.pstate & (SPSR_ELx_I | SPSR_ELx_F)) || vgic_is_handling();
+}
+
+/* No interrupt is being handled any more, and the context that one was taken in does not go on: another task does. */
+static void reclaim(struct vcpu *v)
+{
+	struct tracer *tracer = v->tracer ? NULL : left_here(v);
+
+	if (!tracer || is_in_handler(v) ||
+	    read_sysreg(cntpct_el0) - tracer->away_since < control()->frequency / AWAY_FRACTION)
+		return;
+	if (change_state(tracer, TRACER_AWAY, TRACER_STEPPING))
+		come_back(v, tracer);
+}
+
+void tracer_power_on(struct vcpu *v)
+{
+	struct tracer *tracer = left_here(v);
+
+	v->step = (struct step){ .mode = STEP_NONE };
+	if (!v->tracer && tracer && change_state(tracer, TRACER_AWAY, TRACER_STEPPING)) {
+		__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
+		remove_return(tracer);
+		v->tracer = tracer;
+	}
+	if (!v->tracer)
+		return;
+	v->tracer->quiet = false;
+	set_since(v->tracer, 1);
+	record_here(v, SV_OUTCOME_STARTED);
+	tracer_continue(v);
+}
+
 bool tracer_private_hit(struct vcpu *v, u32 index)
 {
 	(void)index;
@@ -241,7 +306,7 @@ static void start_on_hit(struct vcpu *v)
 	if ((config.options & SV_STEP_OPTION_ONCE) &&
 	    __atomic_exchange_n(&started_once, true, __ATOMIC_RELAXED))
 		return;
-	tracer_start(v);
+	start(v, false);
 }
 
 void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted)
@@ -257,7 +322,7 @@ void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted)
 		tracer_stop(v);
 		break;
 	case SV_ACTION_STEP_OVER:
-		if (v->tracer && !v->tracer->quiet)
+		if (v->tracer)
 			go_away(v, v->frame.x[30]);
 		break;
 	default:
@@ -274,20 +339,30 @@ static bool is_finished(const struct vcpu *v, const struct tracer *tracer)
 	return tracer->config.until == SV_UNTIL_ADDRESS || read_sysreg(sp_el1) == tracer->until_sp;
 }
 
+static bool quiet_is_over(const struct vcpu *v, const struct tracer *tracer)
+{
+	if (v->frame.pc == tracer->quiet_pc && read_sysreg(sp_el1) == tracer->quiet_sp)
+		return true;
+	/* Another task goes on here: in user code, or in kernel code long after the interrupt. */
+	return tracer->bound &&
+	       (at_el0(v) || (since_interrupt(tracer) > tracer->config.pace && !is_in_handler(v)));
+}
+
 void tracer_stepped(struct vcpu *v, u32 outcome)
 {
 	struct tracer *tracer = v->tracer;
 
 	v->status->trace_steps++;
-	if (tracer->quiet && is_back(v, tracer)) {
+	if (tracer->quiet && quiet_is_over(v, tracer)) {
+		/* The instruction that led back is none of those that are stepped. */
 		tracer->quiet = false;
 		set_since(tracer, 0);
 		outcome = SV_OUTCOME_RESUMED;
-	}
-	if (tracer->quiet)
+	} else if (tracer->quiet) {
 		tracer->unseen++;
-	else
+	} else {
 		tracer->stepped++;
+	}
 	record(v, outcome, v->step.pc, v->step.word);
 	if (v->tracer && !tracer->quiet && is_finished(v, tracer))
 		tracer_stop(v);
@@ -332,6 +407,7 @@ void tracer_continue(struct vcpu *v)
 	if (v->step.mode != STEP_NONE && v->step.going)
 		return;
 	take_up_wanted(v);
+	reclaim(v);
 	if (!v->tracer || take_interrupt(v))
 		return;
 	if (step_guest_step_due(v))

@@ -19,6 +19,9 @@ void vgic_init(struct vcpu *v)
 {
 	v->vgic.queued = 0;
 	v->vgic.stashed = 0;
+	v->vgic.held = false;
+	v->vgic.levels = 0;
+	v->vgic.watching = false;
 	v->vgic.seen_groups = vgic_groups();
 	v->vgic.list_registers = (u32)FIELD(read_sysreg(ich_vtr_el2), ICH_VTR_EL2_ListRegs) + 1;
 	for (u32 i = 0; i < v->vgic.list_registers; i++)
@@ -132,8 +135,7 @@ static bool evict(struct vcpu *v, u32 urgent)
 	v->status->overflows++;
 	if (!find_less_urgent(v, v->vgic.queue[urgent].priority, &victim))
 		return vgic_stash_active(v);
-	enqueue(v, list_register_virq(list_register_read(victim)));
-	list_register_write(victim, 0);
+	enqueue(v, vgic_unload(v, victim));
 	return true;
 }
 
@@ -177,7 +179,7 @@ static bool refill_one(struct vcpu *v)
 			return false;
 		target = vgic_free_list_register(v);
 	}
-	list_register_write(target, list_register_value(vgic_dequeue(v, urgent)));
+	vgic_load(v, target, vgic_dequeue(v, urgent));
 	return true;
 }
 
@@ -191,12 +193,11 @@ static void recall_disabled_groups(struct vcpu *v)
 		if ((value & LR_STATE_MASK) != LR_PENDING ||
 		    (v->vgic.seen_groups & 1U << list_register_virq(value).group))
 			continue;
-		enqueue(v, list_register_virq(value));
-		list_register_write(i, 0);
+		enqueue(v, vgic_unload(v, i));
 	}
 }
 
-void vgic_refill(struct vcpu *v)
+static void refill(struct vcpu *v)
 {
 	if (v->vgic.seen_groups != vgic_groups())
 		recall_disabled_groups(v);
@@ -214,12 +215,20 @@ void vgic_refill(struct vcpu *v)
 	set_underflow_interrupt(most_urgent(v) != VGIC_QUEUE);
 }
 
+void vgic_refill(struct vcpu *v)
+{
+	refill(v);
+	if (v->vgic.levels || v->vgic.watching)
+		vgic_watch_levels(v);
+}
+
 static void hand_on(struct vcpu *v, u32 intid, u32 group)
 {
 	struct virq irq = { .intid = (u16)intid, .group = (u8)group };
 
 	irq.priority = gic_priority(v, intid);
 	irq.hardware = intid >= FIRST_PPI && intid < FIRST_SPECIAL;
+	irq.level = irq.hardware && gic_level_is_high(v, intid);
 	v->status->interrupts++;
 	v->vgic.unsettled = true;
 	inject(v, irq);

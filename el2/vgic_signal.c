@@ -25,6 +25,11 @@ static u32 running_priority(void)
 	return active ? (u32)__builtin_ctzll(active) << (8 - bits) : 0x100;
 }
 
+bool vgic_is_handling(void)
+{
+	return (read_sysreg(ich_ap0r0_el2) | read_sysreg(ich_ap1r0_el2)) != 0;
+}
+
 static bool would_signal(u64 value, u64 vmcr)
 {
 	struct virq irq = list_register_virq(value);
@@ -61,6 +66,10 @@ u64 vgic_deliverable(struct vcpu *v)
 	if (!v->vgic.unsettled)
 		return 0;
 	found = signalled_group(v, &pending) & ~masks;
+	if (found && v->vgic.levels) {
+		vgic_drop_fallen(v);
+		found = signalled_group(v, &pending) & ~masks;
+	}
 	v->vgic.unsettled = pending;
 	if (found & SPSR_ELx_F)
 		return INJECT_FIQ;

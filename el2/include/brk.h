@@ -13,6 +13,9 @@
 /* Asks all vCPUs for TDE if one of the probes is a BRK; false while not all of them have it. */
 bool brk_ready(const struct sv_probe_descriptor *probes, u32 count);
 
+/* Asks for it because of what the guest does; false while not all of them have it. */
+bool brk_route(struct vcpu *v);
+
 /* Whether vCPUs keep TDE set for probes. */
 bool brk_wanted(void);
 

@@ -25,6 +25,9 @@ bool gic_init_core(struct vcpu *v);
 /* The priority that the guest gave an interrupt. */
 u8 gic_priority(const struct vcpu *v, u32 intid);
 
+/* Whether this one is pending because its level is high, and not by itself. */
+bool gic_level_is_high(const struct vcpu *v, u32 intid);
+
 /* Ends the active state of an interrupt that the guest has not seen, and makes it pending again. */
 void gic_give_back(const struct vcpu *v, u32 intid);
 

@@ -2,9 +2,9 @@
 /*
  * Shadows: execute-only copies of probed pages that hold the SMCs. The guest's page is never written.
  *
- * A shadow is never changed while a vCPU may execute it: a new copy is built and mapped instead
- * (the architecture allows only a few instructions to be replaced under a running core, Arm ARM
- * "Concurrent modification and execution of instructions").
+ * A shadow is never changed while a vCPU may execute it (the architecture allows only a few instructions to be
+ * replaced under a running core, Arm ARM "Concurrent modification and execution of instructions"): only while
+ * no view maps it, between break and make. So all changes but new shadows do without memory, and cannot fail.
  */
 #ifndef SV_SHADOW_H
 #define SV_SHADOW_H
@@ -22,6 +22,9 @@ void shadow_disarm_all(void);
 
 /* Whether PROBED leads elsewhere than to the guest's own page. */
 bool shadow_exists(ipa_t page);
+
+/* The guest executes this page at EL0: its probes are planted as BRK from here on. */
+void shadow_admit_user(ipa_t page);
 
 /* The guest may have written this page: rebuilds its shadow, drops and reports changed probes. */
 void shadow_refresh(struct vcpu *v, ipa_t page);

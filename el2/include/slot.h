@@ -15,6 +15,12 @@ enum fast {
 	FAST_MOVE, /* d = m, 64 bits, both of them scratch registers */
 };
 
+enum slot_state {
+	SLOT_FREE = 0,
+	SLOT_ARMED,
+	SLOT_ADDED, /* armed, by a batch that may still be refused */
+};
+
 struct slot {
 	u64 va;	       /* where the guest executes it */
 	ipa_t address; /* where it lies */
@@ -22,8 +28,8 @@ struct slot {
 	u16 plan;      /* SV_PLAN_* */
 	u8 trap;       /* SV_TRAP_* */
 	u8 action;     /* SV_ACTION_* */
-	u32 armed;
-	u32 next; /* next slot of the same page, 0 ends the list */
+	u32 armed;     /* enum slot_state */
+	u32 next;      /* next slot of the same page, 0 ends the list */
 	/* The displaced instruction, decoded; as in struct sv_probe_descriptor. */
 	u16 operand;
 	u8 operation;
@@ -49,9 +55,9 @@ static inline bool slot_armed(const struct slot *slot)
 	return __atomic_load_n(&slot->armed, __ATOMIC_ACQUIRE) != 0;
 }
 
-static inline void slot_set_armed(struct slot *slot, u32 armed)
+static inline void slot_set_armed(struct slot *slot, enum slot_state state)
 {
-	__atomic_store_n(&slot->armed, armed, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->armed, state, __ATOMIC_RELEASE);
 }
 
 #define SMC_BASE 0xd4000003U
@@ -60,9 +66,9 @@ static inline void slot_set_armed(struct slot *slot, u32 armed)
 #define BRK_BASE 0xd4200000U
 
 /* What stands in the shadow at the address of slot `index`. */
-static inline u32 planted_instruction(u32 index)
+static inline u32 planted_instruction(u32 index, bool brk)
 {
-	return (slot_at(index)->trap == SV_TRAP_BRK ? BRK_BASE : SMC_BASE) | index << 5;
+	return (brk ? BRK_BASE : SMC_BASE) | index << 5;
 }
 
 static inline bool is_brk(u32 word)

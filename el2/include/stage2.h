@@ -9,6 +9,9 @@
  *   PRISTINE  the guest's page  the guest's page    fault
  *   OPEN      the guest's page  the guest's page    the guest's page
  *
+ * SMC is undefined at EL0, and nobody but the guest would hear of it. So where a shadow holds SMCs, a fetch from EL0
+ * faults, too, on cores that can tell the exception levels apart; then the shadow gets BRKs instead.
+ *
  * A vCPU runs in PROBED; a displaced instruction is stepped in PRISTINE; a write to a shadowed page
  * is stepped in OPEN, after which the shadow is rebuilt. The monitor's region, and what the guest could
  * use to reach it (the GIC's redistributors, devices that do DMA), are absent from all of them.
@@ -25,6 +28,7 @@ enum page_access {
 	PAGE_NORMAL,	   /* read, write, execute */
 	PAGE_READ_EXECUTE, /* PRISTINE of a shadowed page */
 	PAGE_EXECUTE,	   /* PROBED of a shadowed page */
+	PAGE_EXECUTE_EL1,  /* the same, faulting at EL0 if the core can tell (FEAT_XNX) */
 };
 
 /* Builds the views; false when the pool has no page left. */

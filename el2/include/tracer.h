@@ -37,12 +37,16 @@ struct tracer {
 	u64 stepped;
 	u64 last;    /* `stepped` with which it ends */
 	u64 end_pc;  /* PC with which it may end; no address when there is none */
-	u64 away_pc; /* AWAY, or quiet: the context that is waited for */
+	u64 away_pc; /* AWAY: the context that is waited for */
 	u64 away_sp;
 	u64 away_vcpu; /* which vCPU it left */
-	bool quiet;    /* steps without records until that context is back */
-	u64 mark;      /* `stepped` when the last interrupt was delivered */
-	u64 unseen;    /* quiet steps since then */
+	u64 away_since;
+	bool bound; /* steps a vCPU, whatever runs there; else one context, wherever that runs */
+	bool quiet; /* steps without records until this context is back; may go AWAY meanwhile */
+	u64 quiet_pc;
+	u64 quiet_sp;
+	u64 mark;   /* `stepped` when the last interrupt was delivered */
+	u64 unseen; /* quiet steps since then */
 };
 
 /* Tracers that wait for their context to come back. */
@@ -65,6 +69,12 @@ void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted);
 
 /* A private slot was hit, where an AWAY tracer waits for its context; true if it came back. */
 bool tracer_private_hit(struct vcpu *v, u32 index);
+
+/* Whether a tracer that is bound to this vCPU waits for an interrupt to be handled there. */
+bool tracer_is_away(const struct vcpu *v);
+
+/* The vCPU comes out of reset: goes on stepping if it was stepped when it went off. */
+void tracer_power_on(struct vcpu *v);
 
 /* Before entering the guest: goes on stepping, or delivers an interrupt first. */
 void tracer_continue(struct vcpu *v);

@@ -73,6 +73,7 @@ struct virq {
 	u8 priority;
 	u8 group;
 	bool hardware;
+	bool level; /* pending for as long as its level is high */
 };
 
 /* Interrupts taken at EL2 that wait for a list register. */
@@ -80,6 +81,9 @@ struct vgic {
 	u32 queued;
 	u32 list_registers;
 	bool held;	/* the virtual CPU interface is off */
+	bool watching;	/* accesses to the group registers trap, for the sake of `levels` */
+	bool let_pass;	/* but not the next one */
+	u32 levels;	/* list registers with an interrupt whose level may fall, a bit each */
 	bool unsettled; /* a list register or the queue may hold a pending interrupt */
 	u32 stashed;
 	struct virq stash[VGIC_NESTING]; /* handled by the guest, without a list register */

@@ -24,6 +24,9 @@ void vgic_release(void);
 /* The interrupt that the guest would take now, were the interface on: INJECT_*, 0 for none. */
 u64 vgic_deliverable(struct vcpu *v);
 
+/* Whether the guest has acknowledged an interrupt here and not ended it. */
+bool vgic_is_handling(void);
+
 /* Whether an interrupt waits for this vCPU. */
 bool vgic_pending(const struct vcpu *v);
 
@@ -59,6 +62,19 @@ void vgic_settle_stash(struct vcpu *v);
 
 /* The guest writes ICC_DIR_EL1; only while something is stashed. */
 void vgic_deactivate(struct vcpu *v, u32 intid);
+
+/* An interrupt into a list register, and out of it. */
+void vgic_load(struct vcpu *v, u32 target, struct virq irq);
+struct virq vgic_unload(struct vcpu *v, u32 source);
+
+/* Takes away what is pending in a list register and whose level has fallen. */
+void vgic_drop_fallen(struct vcpu *v);
+
+/* Traps the guest's next access to the group registers if there may be such an interrupt by then. */
+void vgic_watch_levels(struct vcpu *v);
+
+/* That access: true if it is to be done again. */
+bool vgic_look_at_levels(struct vcpu *v, u32 key);
 
 u32 vgic_free_list_register(const struct vcpu *v);
 

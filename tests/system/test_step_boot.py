@@ -83,6 +83,43 @@ def test_step_as_json(command_line: CommandLine) -> None:
     assert objects[-1]["summary"]["finished"] is True
 
 
+def test_step_with_user_code(command_line: CommandLine) -> None:
+    """From inside a system call on, out to its caller; user code has no symbols here."""
+    result = command_line.run(
+        *("step", "__arm64_sys_getpid", "--task", "sh", "--until", "2000", "--el0", "--json"),
+        *("--run", "sh -c 'echo $$' >/dev/null"),
+    )
+    objects = [json.loads(line) for line in result.stdout.splitlines()]
+    # An instruction whose page is not there yet has no text: its fetch is an exception.
+    steps = [step for step in objects[:-1] if step["outcome"] not in {"INTERRUPT", "RESUMED"}]
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(steps) == 2000
+    assert steps[0]["el"] == 1
+    assert all(later["address"] == earlier["pc"] for earlier, later in itertools.pairwise(steps))
+    user = [step for step in steps if step["el"] == 0]
+    assert {step["symbol"] for step in user} == {""}
+    assert all(int(step["address"], 16) < 1 << 48 for step in user)
+    before = steps[steps.index(user[0]) - 1]
+    assert before["text"] == "eret"
+
+
+def test_step_with_interrupts(command_line: CommandLine) -> None:
+    """Their handlers are interludes of their own depth, or one line when they are skipped."""
+    command = "dd if=/dev/zero of=/dev/null bs=1M count=1 2>/dev/null"
+    arguments = ("step", "vfs_read", "--task", "dd", "--until", "40000", "--run", command)
+    shown = command_line.run(*arguments, "--interrupts")
+    skipped = command_line.run(*arguments)
+
+    for result in (shown, skipped):
+        assert (result.returncode, result.stderr) == (0, "")
+    taken = re.findall(r"-- interrupt, to the vector 0x[0-9a-f]+$", shown.stdout, re.MULTILINE)
+    assert taken
+    assert f"{len(taken)} interrupt{'s' if len(taken) > 1 else ''} stepped" in shown.stdout
+    assert "-- interrupt (skipped)" in skipped.stdout
+    assert "to the vector" not in skipped.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

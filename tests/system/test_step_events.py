@@ -1,11 +1,11 @@
 """Monitor events on a real kernel: answers, late answers, and a guest that debugs itself."""
 
+import contextlib
 import logging
-import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from command_line import wait_until
 from numpy.typing import NDArray
 
 import stepvisor
+from programs import build_program
 from stepvisor import Answer, Event, GuestEvent, Outcome
 from stepvisor.errors import InputError
 from stepvisor.guest.distribution import GuestFiles
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.system
 CPU1 = "/sys/devices/system/cpu/cpu1/online"
 CPU_OFF, CPU_ON, AFFINITY_INFO = 0x8400_0002, 0xC400_0003, 0xC400_0004
 INVALID_PARAMETERS = -2
+EL1H_MASKED = 0x3C5
 NO_SUCH_CPU = 77
 BRK_77 = 0xD420_0000 | 77 << 5
 KPROBES = "/sys/kernel/tracing"
@@ -32,26 +34,10 @@ READS = "dd if=/dev/zero of=/dev/null bs=5 count=300 2>/dev/null"
 
 
 @pytest.fixture(scope="module")
-def initrd(files: GuestFiles, root: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def initrd(files: GuestFiles) -> bytes:
     """Our user space with the self-debugging program."""
-    program = tmp_path_factory.mktemp("program") / "debugged"
-    subprocess.run(
-        [
-            *(
-                "aarch64-linux-gnu-gcc",
-                "-nostdlib",
-                "-static",
-                "-fno-pie",
-                "-no-pie",
-                "-ffreestanding",
-                "-O1",
-            ),
-            *("-Wall", "-Werror", "-fno-stack-protector", "-o", str(program)),
-            str(root / "tests" / "programs" / "debugged.c"),
-        ],
-        check=True,
-    )
-    return build_initramfs(files.busybox.read_bytes(), {"root/debugged": program.read_bytes()})
+    program = build_program("debugged")
+    return build_initramfs(files.busybox.read_bytes(), {"root/debugged": program})
 
 
 @pytest.fixture(scope="module")
@@ -244,16 +230,145 @@ def test_a_step_is_skipped_and_stopped(guest: stepvisor.Guest) -> None:
 
 
 def test_stepping_survives_hot_plug(guest: stepvisor.Guest) -> None:
-    """A vCPU that is stepped goes off and comes back, and nothing is left of it afterwards."""
+    """A vCPU that is stepped goes off, comes back and is stepped on: from its very first one."""
+    others = guest.counters()[0].trace_steps
     with guest.on(Event.SINGLESTEP, vcpu=1) as events:
         assert wait_until(lambda: guest.counters()[1].trace_steps > 0, 20)
         assert guest.run(f"taskset 1 sh -c 'echo 0 > {CPU1}'", 200).output == ""
+        assert online(guest) == "0"
+        before = guest.counters()[1].trace_steps
         assert guest.run(f"taskset 1 sh -c 'echo 1 > {CPU1}'", 200).output == ""
         assert online(guest) == "0-1"
-        records = events.read()
-    assert records is not None
+        came_up = guest.counters()[1].trace_steps
+        assert guest.run("taskset 2 echo alive", 200).output == "alive\n"
+        assert guest.counters()[1].trace_steps > came_up > before + 1000
+        records = np.concatenate(list(drain(events)))
+    started = np.flatnonzero(records["outcome"] == Outcome.STARTED)
+
     assert set(records["vcpu"].tolist()) == {1}
+    assert len(started) == 2
+    assert int(records["pstate"][started[1]]) == EL1H_MASKED
+    entry = guest.physical(guest.symbols.lookup("secondary_entry").address)
+    assert int(records["pc"][started[1]]) == entry
+    assert records["instruction_address"][started[1] + 1] == entry
     assert guest.run("taskset 2 echo alive").output == "alive\n"
+    assert guest.counters()[0].trace_steps == others
+
+
+def test_a_vcpu_is_stepped_whatever_runs_there(guest: stepvisor.Guest) -> None:
+    """Tasks come, go and move to the other vCPU, which is never stepped."""
+    count = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); done"
+    before = guest.counters()[0].trace_steps
+    with guest.on(Event.SINGLESTEP, vcpu=1) as events:
+        guest.run(f"for n in 1 2 3; do taskset 3 sh -c '{count}' & done; wait", 200)
+        later = guest.counters()[1].trace_steps
+        guest.run("taskset 2 echo here", 200)
+        assert guest.counters()[1].trace_steps > later
+        assert {int(v) for records in drain(events) for v in set(records["vcpu"])} == {1}
+    steps = guest.counters()[1].trace_steps
+    guest.run("taskset 2 echo here")
+
+    assert [c.trace_steps for c in guest.counters()] == [before, steps]
+
+
+def test_stepping_stands_still_in_a_pause(guest: stepvisor.Guest) -> None:
+    """No step while paused, and on from the next instruction; begun and ended while paused, too."""
+    with guest.on(Event.SINGLESTEP, vcpu=1) as events:
+        assert wait_until(lambda: guest.counters()[1].trace_steps > 0, 20)
+        guest.pause()
+        assert wait_until(lambda: standing(guest), 10)
+        steps = guest.counters()[1].trace_steps
+        assert standing(guest)
+        assert guest.counters()[1].trace_steps == steps
+        guest.resume()
+        assert wait_until(lambda: guest.counters()[1].trace_steps > steps + 100, 20)
+        records = np.concatenate(list(drain(events)))
+        guest.pause()
+        assert wait_until(lambda: standing(guest), 10)
+    guest.resume()
+    follows = records["outcome"][1:] == Outcome.STEPPED
+    assert (records["instruction_address"][1:] == records["pc"][:-1])[follows].all()
+    assert guest.run("taskset 2 echo alive").output == "alive\n"
+
+    guest.pause()
+    assert wait_until(lambda: standing(guest), 10)
+    with guest.on(Event.SINGLESTEP, vcpu=1) as events:
+        guest.resume()
+        assert wait_until(lambda: events.read() is not None, 20)
+
+
+@pytest.mark.parametrize("how", ["paused", "stepped", "waiting"])
+def test_a_brk_probe_needs_no_running_vcpu(guest: stepvisor.Guest, how: str) -> None:
+    """Every vCPU must route debug exceptions first: one that stands or steps does so, too."""
+    go_on = threading.Event()
+    if how == "paused":
+        guest.pause()
+        assert wait_until(lambda: standing(guest), 10)
+    with contextlib.ExitStack() as stack:
+        if how == "stepped":
+            stack.enter_context(guest.on(Event.SINGLESTEP, vcpu=1))
+        if how == "waiting":
+            arrived = threading.Event()
+
+            def look(_: GuestEvent) -> Answer:
+                arrived.set()
+                go_on.wait(30)
+                return Answer.CONTINUE.stop_stepping()
+
+            stack.enter_context(guest.on(Event.SINGLESTEP, vcpu=1, timeout=60)(look))
+            assert arrived.wait(20)
+        with guest.trace("vfs_read", trap="brk") as trace:
+            go_on.set()
+            guest.resume()
+            guest.run(READS, 200)
+    assert sum(hit.regs.x2 == 5 for hit in trace) == 300
+
+
+def test_asynchronous_callbacks(guest: stepvisor.Guest) -> None:
+    """They see the same events; nobody waits for them, and what they answer is not heard."""
+    calls: list[int] = []
+
+    @guest.on(Event.PRIVILEGED_CALL, synchronous=False)
+    def look(event: GuestEvent) -> Answer:
+        assert not event.waits
+        calls.append(event.x[0])
+        return Answer.DENY
+
+    assert switch(guest, 0) == ""
+    assert switch(guest, 1) == ""
+    assert online(guest) == "0-1"
+    assert wait_until(lambda: CPU_ON in calls, 10)
+    look.close()
+
+    assert [call for call in calls if call != AFFINITY_INFO] == [CPU_OFF, CPU_ON]
+
+
+def test_a_callback_that_leaves_and_one_that_hangs(guest: stepvisor.Guest) -> None:
+    """sys.exit() in a callback ends nothing; one that hangs is reported before it returns."""
+    before = len(guest.troubles)
+
+    def leave(_: GuestEvent) -> Answer:
+        sys.exit("enough")
+
+    with guest.on(Event.PRIVILEGED_CALL)(leave):
+        assert switch(guest, 0) == ""
+        assert switch(guest, 1) == ""
+    assert all("raised SystemExit('enough')" in t.what for t in guest.troubles[before:])
+    assert len(guest.troubles) > before + 1
+
+    go_on = threading.Event()
+    before = len(guest.troubles)
+
+    def hang(_: GuestEvent) -> None:
+        go_on.wait(60)
+
+    with guest.on(Event.PRIVILEGED_CALL, timeout=0.1)(hang):
+        assert switch(guest, 0) == ""
+        assert wait_until(lambda: len(guest.troubles) > before, 10)
+        assert "did not answer in time" in guest.troubles[before].what
+        assert online(guest) == "0"
+        go_on.set()
+    assert switch(guest, 1) == ""
 
 
 def test_enabling_twice_and_disabling_what_is_off(guest: stepvisor.Guest) -> None:
@@ -330,25 +445,6 @@ def test_probes_planted_as_brk(guest: stepvisor.Guest) -> None:
 def drain(events: stepvisor.Listener) -> Iterator[NDArray]:
     while (records := events.read()) is not None:
         yield records
-
-
-def test_the_guest_debugs_while_it_is_stepped(guest: stepvisor.Guest) -> None:
-    """ptrace's own steps are exact on a vCPU of which every instruction is stepped by us."""
-    outputs: list[str] = []
-    command = threading.Thread(
-        target=lambda: outputs.append(guest.run("/root/debugged", 200).output)
-    )
-    start = guest.console.position
-    command.start()
-    guest.console.expect(b"begins 1", 60, start)
-    with guest.on(Event.SINGLESTEP, vcpu=0) as events:
-        command.join()
-        records = np.concatenate(list(drain(events)))
-    inside = records["word"] == BRK_77
-
-    assert outputs == [DEBUGGED]
-    assert inside.any()
-    assert set(records["outcome"][inside].tolist()) == {Outcome.EXCEPTION}
 
 
 def test_a_function_with_a_kprobe_is_stepped(guest: stepvisor.Guest) -> None:

@@ -355,6 +355,7 @@ SYSTEM_REGISTERS: Final[dict[tuple[int, int, int, int, int], str]] = {
     (3, 0, 12, 11, 1): "ICC_DIR_EL1",
     (3, 0, 12, 12, 1): "ICC_EOIR1_EL1",
     (3, 0, 12, 12, 2): "ICC_HPPIR1_EL1",
+    (3, 0, 12, 8, 0): "ICC_IAR0_EL1",
     (3, 0, 12, 12, 0): "ICC_IAR1_EL1",
     (3, 0, 12, 12, 6): "ICC_IGRPEN0_EL1",
     (3, 0, 12, 12, 7): "ICC_IGRPEN1_EL1",

@@ -7,6 +7,7 @@ from stepvisor.analysis.steps import StepCount
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
 from stepvisor.cli.command import GuestCommand
 from stepvisor.trace.guest import Guest
+from stepvisor.trace.step_plan import ends_at_place
 from stepvisor.trace.stepping import Stepping
 from stepvisor.views import stepjson, steptext
 
@@ -65,9 +66,12 @@ def run(args: argparse.Namespace) -> int:
     count = StepCount()
     interrupted = False
     with start_guest(args) as guest:
-        guest.check_probes(args.symbol, *args.over)
+        place = [args.until] if ends_at_place(args.until) else []
+        guest.check_probes(args.symbol, *args.over, *place)
         if args.command is not None:
             guest.wait_ready()
+        elif place:
+            guest.wait_user()
         stepping = _stepping(guest, args)
         try:
             with stepping:

@@ -2,12 +2,13 @@
 
 Where a page is guarded (Arm ARM, "Branch Target Identification", the GP bit of a descriptor) an
 indirect branch may only lead to a landing pad. SMC is none; BRK is compatible with every BTYPE.
+At EL0 SMC is undefined, and the guest's kernel would be told, not the hypervisor.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from stepvisor.errors import InputError
+from stepvisor.errors import InputError, ProbeError
 from stepvisor.monitor.interface import ProbeRequest
 from stepvisor.monitor.vocabulary import Trap
 
@@ -23,6 +24,10 @@ _LANDING_PADS = frozenset(
         0xD503_237F,  # PACIBSP
     }
 )
+
+
+_UPPER_HALF = 1 << 55
+"""Selects TTBR1_EL1, where kernels keep their own half of the address space."""
 
 
 def is_landing_pad(word: int) -> bool:
@@ -50,14 +55,20 @@ def planted(
     """The same requests, with what is to be planted for each.
 
     :param guarded: Whether the page of a virtual address is.
+    :raise ProbeError: When SMC is forced where user code runs.
     """
-    return tuple(
-        replace(request, trap=_trap(request, guarded) if forced is None else forced)
-        for request in requests
-    )
+    return tuple(replace(request, trap=_trap(request, guarded, forced)) for request in requests)
 
 
-def _trap(request: ProbeRequest, guarded: Callable[[int], bool]) -> Trap:
-    if is_landing_pad(request.word) and guarded(request.va):
+def _trap(request: ProbeRequest, guarded: Callable[[int], bool], forced: Trap | None) -> Trap:
+    if not request.va & _UPPER_HALF:
+        if forced is Trap.SMC:
+            message = (
+                f"no probe on {request.label} ({request.va:#x}): SMC is undefined at EL0, where"
+                " this code runs; plant BRK there"
+            )
+            raise ProbeError(message)
         return Trap.BRK
-    return Trap.SMC
+    if forced is not None:
+        return forced
+    return Trap.BRK if is_landing_pad(request.word) and guarded(request.va) else Trap.SMC

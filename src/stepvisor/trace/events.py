@@ -30,6 +30,7 @@ _IDLE_SECONDS = 0.005
 _CHECK_SECONDS = 0.1
 _SOON_SECONDS = 0.01
 """No vCPU gives up waiting that soon."""
+_WATCH_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,11 @@ class EventHub:
         self._consumers: tuple[Consumer, ...] = ()
         self._changing = threading.RLock()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: tuple[threading.Thread, ...] = ()
         self._unanswered = [0] * backend.capabilities.vcpus
+        self._late = threading.Lock()
+        self._asked: tuple[GuestEvent, float] | None = None
+        """What a callback is thinking about, and since when."""
         self._stepper: object | None = None
         self._looked = 0.0
         """When the rings were looked at before the last time: what waits came later."""
@@ -139,8 +143,8 @@ class EventHub:
             finally:
                 # From here on the thread answers what still waits with CONTINUE.
                 self._consumers = tuple(c for c in self._consumers if c is not consumer)
-                thread = self._end()
-        _join(thread)
+                threads = self._end()
+        _join(threads)
         with self._changing:
             if not self._consumers:
                 self._backend.listen(on=False)
@@ -167,8 +171,8 @@ class EventHub:
         """The guest ends: no word to it any more."""
         with self._changing:
             consumers, self._consumers = self._consumers, ()
-            thread = self._end()
-        _join(thread)
+            threads = self._end()
+        _join(threads)
         for consumer in consumers:
             consumer.flush()
 
@@ -198,18 +202,22 @@ class EventHub:
             )
 
     def _start(self) -> None:
-        if self._thread is None:
+        if not self._threads:
             self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-            self._thread.start()
+            self._threads = (
+                threading.Thread(target=self._run, name="events", daemon=True),
+                threading.Thread(target=self._watch, name="events-late", daemon=True),
+            )
+            for thread in self._threads:
+                thread.start()
 
-    def _end(self) -> threading.Thread | None:
-        """Tell the thread to end when nobody is left; to be joined without the lock."""
-        if self._consumers or self._thread is None:
-            return None
+    def _end(self) -> tuple[threading.Thread, ...]:
+        """Tell the threads to end when nobody is left; to be joined without the lock."""
+        if self._consumers:
+            return ()
         self._stop.set()
-        thread, self._thread = self._thread, None
-        return thread
+        threads, self._threads = self._threads, ()
+        return threads
 
     def _run(self) -> None:
         stop = self._stop
@@ -274,7 +282,9 @@ class EventHub:
         answer = Answer.CONTINUE
         for consumer in self._consumers:
             if consumer.answers(event):
+                self._asked = event, time.monotonic()
                 answer = self._call(consumer, event)
+                self._asked = None
                 break
         self._backend.answer(event.vcpu, event.sequence, answer)
         if time.monotonic() - self._looked > _SOON_SECONDS:
@@ -285,7 +295,7 @@ class EventHub:
             return Answer.CONTINUE
         try:
             answer = consumer.callback(event)
-        except Exception as error:  # noqa: BLE001 - it is the user's code
+        except BaseException as error:  # noqa: BLE001 - the user's code, which may call sys.exit
             self._report(event, f"the callback for {event.kind.name} raised {error!r}")
             return Answer.CONTINUE
         if answer is None:
@@ -300,19 +310,31 @@ class EventHub:
     def _look_for_late(self, event: GuestEvent) -> None:
         """Report it when the monitor did not wait that long."""
         unanswered = self._backend.counters()[event.vcpu].unanswered
-        if unanswered != self._unanswered[event.vcpu]:
+        with self._late:
+            is_late = unanswered != self._unanswered[event.vcpu]
             self._unanswered[event.vcpu] = unanswered
+        if is_late:
             self._report(
                 event, f"the callback for {event.kind.name} did not answer in time, and is ignored"
             )
+
+    def _watch(self) -> None:
+        """Report a late callback while it is still running: it may never return."""
+        stop = self._stop
+        with contextlib.suppress(StepvisorError):
+            while not stop.wait(_WATCH_SECONDS):
+                asked = self._asked
+                if asked is not None and time.monotonic() - asked[1] > _SOON_SECONDS:
+                    self._look_for_late(asked[0])
 
     def _report(self, event: GuestEvent, what: str) -> None:
         self._troubles.add(Trouble(event.vcpu, event.sequence, what))
 
 
-def _join(thread: threading.Thread | None) -> None:
-    if thread is not None and thread is not threading.current_thread():
-        thread.join()
+def _join(threads: tuple[threading.Thread, ...]) -> None:
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join()
 
 
 def _is_answer(answer: object) -> bool:

@@ -309,9 +309,9 @@ class Guest:
         Before user space runs (see ``paused`` of :func:`stepvisor.start`) the kernel's addresses
         are not known yet, so `until` must be "return" or a number.
         """
-        names = [name for name in dict.fromkeys([*over, SWITCH]) if name != symbol]
-        if SWITCH not in self.symbols:
-            names.remove(SWITCH)
+        names = list(dict.fromkeys(over))
+        if SWITCH in self.symbols and SWITCH not in (symbol, *names):
+            names.append(SWITCH)
         start, *others = [self._target(name) for name in [symbol, *names]]
         end = step_end(until, limit, self._running_address)
         if until == "return" and "+" in start.label:

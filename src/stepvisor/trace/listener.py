@@ -12,12 +12,9 @@ from stepvisor.monitor.guest_event import GuestEvent, read_event
 from stepvisor.monitor.interface import Backend
 from stepvisor.monitor.vocabulary import Event, StepOption
 from stepvisor.trace.events import Callback, Consumer, EventHub
+from stepvisor.trace.step_plan import PACE
 
 __all__ = ("Listener",)
-
-_PACE = 20_000
-"""Instructions between two interrupts: about what a timer's interrupt and a change of tasks need,
-twice, so that half of what is stepped is what the guest is there for."""
 
 
 class Listener:
@@ -143,7 +140,7 @@ class Listener:
             self._hub.add(consumer)
             self._consumer, self._open = consumer, True
             if stepping:
-                self._backend.configure_step(self._options, pace=_PACE)
+                self._backend.configure_step(self._options, pace=PACE)
                 self._backend.set_stepping(self._vcpus, on=True)
         except BaseException:
             self._hub.remove(consumer)

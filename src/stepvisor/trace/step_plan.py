@@ -12,11 +12,25 @@ from stepvisor.probe.resolve import Target
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import COMM_SIZE
 
-__all__ = ("SWITCH", "any_code", "step_end", "step_options", "step_probes", "task_filter")
+__all__ = (
+    "PACE",
+    "SWITCH",
+    "any_code",
+    "ends_at_place",
+    "step_end",
+    "step_options",
+    "step_probes",
+    "task_filter",
+)
 
 SWITCH = "cpu_switch_to"
 """Where Linux goes from one task to another: what follows is another task's, until it returns."""
 
+PACE = 20_000
+"""Instructions between two interrupts of a slow guest: about what a timer's interrupt and a change
+of tasks need, twice, so that half of what is stepped is what the guest is there for."""
+
+_RETURN = "return"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LARGEST_COUNT = 1 << 40
 
@@ -36,10 +50,16 @@ def step_end(until: str | int, limit: int, running: Callable[[str], int]) -> Ste
         if until <= 0:
             raise InputError(f"{until} is not a number of instructions to step")
         return StepEnd(limit=min(until, limit) if limit else until)
-    if until == "return":
+    if until == _RETURN:
         return StepEnd(Until.RETURN, limit=limit)
     text = hex(until) if isinstance(until, int) else until
     return StepEnd(Until.ADDRESS, running(text), limit)
+
+
+def ends_at_place(until: str) -> bool:
+    """Whether `until` is a symbol or an address: none can be found before the kernel runs."""
+    text = until.strip()
+    return text != _RETURN and not _NUMBER.fullmatch(text)
 
 
 def step_options(*, el0: bool, interrupts: bool) -> StepOption:

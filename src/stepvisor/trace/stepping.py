@@ -15,6 +15,7 @@ from stepvisor.monitor.vocabulary import Event, Outcome, StepEnd, StepOption, Ta
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.trace.events import Callback, Consumer, EventHub
 from stepvisor.trace.step import Step, StepReader
+from stepvisor.trace.step_plan import PACE
 
 __all__ = ("Stepping",)
 
@@ -102,7 +103,9 @@ class Stepping:
                 self._hub.add(consumer)
             self._armed = True
             self._backend.set_policy(Policy.BLOCK)
-            self._backend.configure_step(self._options, self._end, self._task)
+            # At the speed of answers the timer would ask for another task at every chance.
+            pace = PACE if len(self._consumers) > 1 else 0
+            self._backend.configure_step(self._options, self._end, self._task, pace)
             self._backend.arm(self._probes)
         except BaseException:
             self._let_go()
