@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.guests import ROOT
+from bench.results import BARE, LINUX, STUB
 from bench.table import format_number, format_seconds
 
 try:
@@ -22,6 +23,9 @@ __all__ = ("main", "write_pages")
 
 _JSON = ROOT / "build" / "bench.json"
 _PAGES = ROOT / "docs" / "bench"
+_COSTS = (BARE, LINUX, STUB)
+"""Groups of rows that are about one event each, and are not in another plot."""
+
 _SIZE = (7.0, 4.0)
 
 mpl.rcParams["svg.hashsalt"] = "stepvisor"  # the same file for the same numbers
@@ -96,7 +100,7 @@ def _plots(names: list[str]) -> list[str]:
 
 def _bars(document: dict[str, Any], pages: Path) -> str:
     """What one event costs, everything next to each other."""
-    events = [e for e in document["events"] if e["seconds"] and "workload" not in e["group"]]
+    events = [e for e in document["events"] if e["seconds"] and e["group"] in _COSTS]
     figure = Figure(figsize=(_SIZE[0], 0.28 * len(events) + 1.2), layout="constrained")
     axes = figure.subplots()
     names = [event["what"] for event in events]

@@ -8,20 +8,17 @@ from bench.debugger import measure_gdb, measure_stub
 from bench.emulator import link_address, measure_log, measure_plugin
 from bench.gdbstub import debugger_port
 from bench.native import NativeMachine
-from bench.results import Ratio, Results
+from bench.results import IDLE, LINUX, STUB, Ratio, Results
 from bench.sampling import Sample, interleave
 from bench.sections import Stage
 from bench.settings import Settings
-from bench.userland import initramfs
+from bench.userland import boot_seconds, initramfs
 from stepvisor.errors import MachineError, SetupError
 from stepvisor.guest.distribution import GuestFiles
 from stepvisor.trace.guest import Guest
 
 __all__ = ("emulator_section", "linux_section")
 
-_LINUX = "Linux: dd bs=1, an event for each vfs_read"
-_STUB = "QEMU's debugger port, same guest (time of the host)"
-_IDLE = "Linux, nothing armed (time of the whole workload)"
 
 _IDLE_ROWS = {
     "native_el2": "without monitor, kernel at EL2",
@@ -45,11 +42,9 @@ def linux_section(results: Results, settings: Settings, stage: Stage, files: Gue
     boots = interleave(
         idle.boots(files.kernel, initrd, full=settings.full), settings.boot_rounds, tick
     )
-    results.ratios["idle_boot"] = Ratio.paired(boots["monitor"], boots["native"])
-    _idle_row(results, "boot to user space", boots)
     with ExitStack() as stack:
         port = stack.enter_context(debugger_port())
-        tick = stage("Linux guests")
+        stage("Linux guests")
         guest = stack.enter_context(idle.boot_monitor(files.kernel, initrd))
         options = ("-gdb", f"unix:{port},server=on,wait=off")
         native = stack.enter_context(NativeMachine(files.kernel, initrd, options=options))
@@ -59,12 +54,16 @@ def linux_section(results: Results, settings: Settings, stage: Stage, files: Gue
         for name, boot in others.items():
             booted[name] = boot()
             stack.callback(booted[name].close)
-        _idle(results, settings, {"native": native, "monitor": guest, **booted}, stage)
+        machines: dict[str, idle.Machine] = {"native": native, "monitor": guest, **booted}
+        _boots(results, boots, machines)
+        _idle(results, settings, machines, stage)
         _probes(results, settings, native, guest, stage)
-        tick = stage("debugger port")
+        if settings.full:
+            _every(results, settings, native, guest, stage)
+        stage("debugger port")
         _stub(results, measure_stub(native, port, settings.stub_batches))
         if settings.full:
-            _or_reason(results, _STUB, "gdb", lambda: _gdb(results, measure_gdb(native, port, 100)))
+            _or_reason(results, STUB, "gdb", lambda: _gdb(results, measure_gdb(native, port, 100)))
 
 
 def emulator_section(results: Results, settings: Settings, stage: Stage, files: GuestFiles) -> None:
@@ -75,18 +74,27 @@ def emulator_section(results: Results, settings: Settings, stage: Stage, files: 
     def log() -> None:
         without, logged = measure_log(files.kernel, initrd, address, reads, rounds)
         cost = (logged - without).scaled(1 / reads)
-        results.add(_LINUX, "QEMU -d exec,nochain -dfilter", cost, logged / without)
+        results.add(LINUX, "QEMU -d exec,nochain -dfilter", cost, logged / without)
 
     def plugin() -> None:
         without, logged = measure_plugin(files.kernel, initrd, address, settings.reads, rounds)
         cost = (logged - without).scaled(1 / settings.reads)
         note = "no registers: QEMU's plugin interface 1 cannot read them"
-        results.add(_LINUX, "TCG plugin, logs vCPU, time, PC", cost, logged / without, note)
+        results.add(LINUX, "TCG plugin, logs vCPU, time, PC", cost, logged / without, note)
 
     stage("QEMU's execution log")
-    _or_reason(results, _LINUX, "QEMU -d exec,nochain -dfilter", log)
+    _or_reason(results, LINUX, "QEMU -d exec,nochain -dfilter", log)
     stage("TCG plugin")
-    _or_reason(results, _LINUX, "TCG plugin", plugin)
+    _or_reason(results, LINUX, "TCG plugin", plugin)
+
+
+def _boots(results: Results, boots: dict[str, Sample], machines: dict[str, idle.Machine]) -> None:
+    """The boots that were ended at once, and as another round those of the machines in use."""
+    for name, machine in machines.items():
+        text = machine.console.text().decode(errors="replace")
+        boots[name] = boots[name].and_another(boot_seconds(text))
+    results.ratios["idle_boot"] = Ratio.paired(boots["monitor"], boots["native"])
+    _idle_row(results, "boot to user space", boots)
 
 
 def _idle(
@@ -105,10 +113,10 @@ def _idle(
 
 def _idle_row(results: Results, title: str, found: dict[str, Sample]) -> None:
     native = found["native"]
-    results.add(_IDLE, f"{title}: without monitor, kernel at EL1", native)
+    results.add(IDLE, f"{title}: without monitor, kernel at EL1", native)
     for name, what in _IDLE_ROWS.items():
         if name in found:
-            results.add(_IDLE, f"{title}: {what}", found[name], found[name] / native)
+            results.add(IDLE, f"{title}: {what}", found[name], found[name] / native)
 
 
 def _probes(
@@ -124,23 +132,40 @@ def _probes(
     }
     for name, what in _LINUX_ROWS.items():
         workload = workloads[name]
-        results.add(_LINUX, what, costs[name], found[name] / found[workload.base])
+        results.add(LINUX, what, costs[name], found[name] / found[workload.base])
     results.ratios["emulated_hit_vs_kprobe"] = Ratio.paired(costs["linux_hit"], costs["kprobe"])
     results.kept["linux_hit"] = costs["linux_hit"]
 
 
+def _every(
+    results: Results, settings: Settings, native: NativeMachine, guest: Guest, stage: Stage
+) -> None:
+    workloads = linux.every_function(guest, native, settings.reads // 10)
+    variants = {name: workload.measure for name, workload in workloads.items()}
+    found = interleave(variants, settings.rounds // 2, stage("every function"))
+    rows = {
+        "every_probe": "stepvisor: every function of the kernel counted",
+        "every_tracer": "function tracer: every function",
+    }
+    for name, what in rows.items():
+        base = found[workloads[name].base]
+        note = "of one read, all functions that it calls together"
+        cost = (found[name] - base).scaled(1 / workloads[name].reads)
+        results.add(LINUX, what, cost, found[name] / base, note)
+
+
 def _stub(results: Results, found: dict[str, Sample]) -> None:
     kept = results.kept
-    results.add(_STUB, "our client: stop, read registers, step, continue", found["hit"])
-    results.add(_STUB, "our client: step", found["step"])
-    results.add(_STUB, "our client: step, read registers", found["step_registers"])
+    results.add(STUB, "our client: stop, read registers, step, continue", found["hit"])
+    results.add(STUB, "our client: step", found["step"])
+    results.add(STUB, "our client: step, read registers", found["step_registers"])
     results.ratios["emulated_hit_vs_gdbstub"] = Ratio.of_medians(kept["linux_hit"], found["hit"])
     results.ratios["step_vs_gdbstub_step"] = Ratio.of_medians(kept["step"], found["step"])
 
 
 def _gdb(results: Results, found: dict[str, Sample]) -> None:
-    results.add(_STUB, "gdb: stop, info registers, continue", found["hit"])
-    results.add(_STUB, "gdb: stepi", found["step"])
+    results.add(STUB, "gdb: stop, info registers, continue", found["hit"])
+    results.add(STUB, "gdb: stepi", found["step"])
 
 
 def _or_reason(results: Results, group: str, what: str, measure: Callable[[], None]) -> None:

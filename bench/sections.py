@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bench import floors, many, scaling
 from bench.callback import measure_callback
-from bench.results import Ratio, Results, Series
+from bench.results import BARE, Ratio, Results, Series
 from bench.settings import Settings
 
 __all__ = ("Stage", "bare_section", "many_section")
@@ -12,7 +12,6 @@ __all__ = ("Stage", "bare_section", "many_section")
 Stage = Callable[[str], Callable[[], None]]
 """Says what is measured now; returns what to call when a piece of it is done."""
 
-_BARE = "bare metal: a loop around one instruction"
 
 _FLOOR_ROWS = {
     "bare_smc": "floor: SMC trap, nothing done",
@@ -37,12 +36,12 @@ def bare_section(results: Results, settings: Settings, stage: Stage) -> None:
         )
     for name, what in _FLOOR_ROWS.items():
         if name in found:
-            results.add(_BARE, what, found[name])
+            results.add(BARE, what, found[name])
     for key, (over, under) in floors.RATIOS.items():
         results.ratios[key] = Ratio.paired(found[over], found[under])
     if settings.full:
         tick = stage("callbacks")
-        results.add(_BARE, "HVC answered by a Python function", measure_callback(settings.rounds))
+        results.add(BARE, "HVC answered by a Python function", measure_callback(settings.rounds))
         tick()
     results.kept["step"] = found["step"]
 
@@ -55,11 +54,11 @@ def many_section(results: Results, settings: Settings, stage: Stage) -> None:
         spread, floor = many.measure_spread(bench, settings.rounds, stage("many probes, each"))
     results.ratios["hit_60000_probes_vs_1"] = Ratio.paired(hot[many.PLACES], hot[1])
     curves = {"one of them hit": hot, "each hit in turn": spread, "floor, each in turn": floor}
-    results.series.append(Series("number of probes", "probes armed", curves))
+    results.add_series(Series("number of probes", "probes armed", curves))
     if settings.full:
         hits, bare = scaling.measure_vcpus(settings.rounds, stage("vCPUs"))
         curves = {"hit": hits, "floor": bare}
-        results.series.append(Series("vCPUs that hit", "vCPUs", curves))
+        results.add_series(Series("vCPUs that hit", "vCPUs", curves))
         registers, memory = scaling.measure_capture(settings.rounds, stage("captures"))
         curves = {"registers": registers, "guest memory": memory}
-        results.series.append(Series("capture size", "numbers of 8 bytes captured", curves))
+        results.add_series(Series("capture size", "numbers of 8 bytes captured", curves))
