@@ -44,10 +44,10 @@ class Bench:
         symbols = self.floor.payload.symbols
         return (symbols["step_loop_end"] - symbols["step_loop"]) // 4 * STEP_ROUNDS
 
-    def floor_hit(self) -> float:
-        """Seconds of an SMC that goes to EL2 and back."""
+    def floor_hit(self, routine: str = "loop_trap") -> float:
+        """Seconds of an SMC that goes to EL2 and back; `loop_record` leaves a record there."""
         with self.floor.awake():
-            return self._each(self.floor, "loop_trap", HITS)
+            return self._each(self.floor, routine, HITS)
 
     def floor_step(self) -> float:
         """Seconds of a step exception that does nothing but ask for the next one."""
@@ -115,6 +115,7 @@ def more_variants(bench: Bench) -> dict[str, Callable[[], float]]:
     """Other displaced instructions, other plans."""
     return {
         **{f"hit_{name.removeprefix('loop_')}": _hit(bench, name) for name in _SLOTS[1:]},
+        "bare_record": lambda: bench.floor_hit("loop_record"),
         "step_silent": lambda: bench.step(StepOption.SILENT),
         "hit_stepped": lambda: bench.hit("loop_step", _STEPPED_HITS),
         "hit_region": lambda: bench.hit("loop_exclusive", _STEPPED_HITS),

@@ -15,6 +15,7 @@ Stage = Callable[[str], Callable[[], None]]
 
 _FLOOR_ROWS = {
     "bare_smc": "floor: SMC trap, nothing done",
+    "bare_record": "floor: SMC trap, a record in a ring",
     "hit": "hit, emulated (mov x9, x30), 6 registers recorded",
     "hit_nop": "hit, emulated (nop)",
     "hit_add": "hit, emulated (add)",

@@ -7,6 +7,8 @@
  *           exception class and immediate, ELR past the SMC, x0 to x30 restored, ERET. No record.
  * step      the floor of a step: the same way in and out, SPSR.SS set again.
  * SMC #2, 3 stepping begins and ends.
+ * SMC #4    the floor of a hit with a record: the counter, the PC and x0 to x5 stored in a ring that nobody drains,
+ *           and the index that tells of them.
  * SMC #0    firmware, as it is; CPU_ON through here.
  *
  * With `stage2` set it is the floor of an idle guest: a kernel at EL1 above an EL2 with an identity map in blocks of a
@@ -24,6 +26,8 @@
 #define EC_SMC64 0x17
 #define EC_STEP_LOWER 0x32
 #define FLOOR_FRAME 512
+#define RING_SIZE 0x400000 /* the monitor's */
+#define RECORD_SIZE 80
 
 /* 40 bits from level 1 (two tables), 4 KiB, write-back walks, 40 bits of physical address, RES1. */
 #define VTCR (24 | 1 << 6 | 1 << 8 | 1 << 10 | 3 << 12 | 2 << 16 | UL(1) << 31)
@@ -201,6 +205,8 @@ dispatch:
 	cmp	x3, #EC_SMC64
 	b.ne	.
 	and	x0, x0, #0xffff
+	cmp	x0, #4
+	b.eq	record
 	cmp	x0, #1
 	b.ne	control
 	add	x1, x1, #4
@@ -229,6 +235,30 @@ restore:
 	eret
 	dsb	nsh
 	isb
+
+/* In: x1 ELR. */
+record:
+	ldr	x4, =head
+	ldr	x5, [x4]
+	ldr	x6, =ring
+	ldr	x7, =(RING_SIZE - RECORD_SIZE)
+	cmp	x5, x7
+	csel	x5, xzr, x5, hi
+	add	x6, x6, x5
+	mrs	x7, cntpct_el0
+	stp	x1, x7, [x6]
+	ldp	x7, x8, [sp, #0]
+	ldp	x9, x10, [sp, #16]
+	ldp	x11, x12, [sp, #32]
+	stp	x7, x8, [x6, #16]
+	stp	x9, x10, [x6, #32]
+	stp	x11, x12, [x6, #48]
+	dmb	ishst
+	add	x5, x5, #RECORD_SIZE
+	str	x5, [x4]
+	add	x1, x1, #4
+	msr	elr_el2, x1
+	b	restore
 
 /* In: x0 immediate of the SMC, x1 ELR, x2 SPSR. */
 control:
@@ -270,3 +300,8 @@ frames:
 	.balign	8192
 blocks:
 	.space	GIGABYTES * 8
+head:
+	.quad	0
+	.balign	4096
+ring:
+	.space	RING_SIZE

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.document import write_pages
 from bench.gdbstub import GdbClient, debugger_port
 from bench.results import TARGETS, Ratio, Results, Series, write_json
 from bench.sampling import Sample, interleave
@@ -176,6 +177,24 @@ def test_seconds_have_a_unit(seconds: float, text: str) -> None:
 )
 def test_numbers_are_short(number: float, text: str) -> None:
     assert format_number(number) == text
+
+
+# The page.
+
+
+def test_the_page_has_everything(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    write_json(path, some_results(), {"date": "2026-11-27", "class": "x86_64, 2 CPUs"})
+
+    write_pages(json.loads(path.read_text()), tmp_path, ["events.svg", "number-of-probes.svg"])
+
+    text = (tmp_path / "results.md").read_text()
+    assert text.startswith("# Results of 2026-11-27\n")
+    assert "x86_64, 2 CPUs" in text
+    assert "| `step_vs_bare_step` | 2.6 | 0.5 to 3 | 1.3 | missed |" in text
+    assert "| hit | 3 us | 2.5 us to 3.5 us | x 1.5 |  |" in text
+    assert "| gdb | - |  |  | no gdb |" in text
+    assert "![number of probes](number-of-probes.svg)" in text
 
 
 # The guest's words.
