@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench.guests import ROOT
+from bench.kernel import emulator_section, linux_section
 from bench.results import Results, write_json
-from bench.sections import Stage, bare_section, emulator_section, linux_section, many_section
+from bench.sections import Stage, bare_section, many_section
 from bench.settings import FULL, QUICK, Settings
 from bench.table import print_table
 from stepvisor.errors import StepvisorError

@@ -3,19 +3,18 @@
 Time is the host's: while a debugger looks, the guest's clock stands still.
 """
 
+import contextlib
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.gdbstub import GdbClient
 from bench.linux import SYMBOL
 from bench.native import NativeMachine
 from bench.sampling import Sample
-from bench.userland import DD
 from stepvisor.errors import SetupError
 
 __all__ = ("find_gdb", "measure_gdb", "measure_stub")
@@ -23,8 +22,7 @@ __all__ = ("find_gdb", "measure_gdb", "measure_stub")
 _BATCH = 20
 """Events of which one value is the average."""
 
-_SPARE = 50
-"""Reads more than there are events, so that none is waited for in vain."""
+_READS = "/bin/dd if=/dev/zero of=/dev/null bs=1 > /dev/null 2>&1 & echo $!"
 
 _GDB_SECONDS = 120.0
 
@@ -57,9 +55,8 @@ detach
 def measure_stub(native: NativeMachine, port: Path, batches: int) -> dict[str, Sample]:
     """Seconds of a hit (stop, read registers, step, continue), a step, a step with registers."""
     address = native.address(SYMBOL)
-    with ThreadPoolExecutor(1) as pool, GdbClient(port) as client:
+    with _endless_reads(native), GdbClient(port) as client:
         client.set_breakpoint(address)
-        workload = pool.submit(native.run, DD.format(count=batches * _BATCH + _SPARE))
         client.resume()
 
         def hit() -> None:
@@ -76,7 +73,6 @@ def measure_stub(native: NativeMachine, port: Path, batches: int) -> dict[str, S
         found["step_registers"] = _batches(step_and_look, batches)
         client.remove_breakpoint(address)
         client.detach()
-        workload.result()
     return found
 
 
@@ -105,16 +101,11 @@ def measure_gdb(native: NativeMachine, port: Path, events: int) -> dict[str, Sam
     script = _SCRIPT.format(path=port, address=native.address(SYMBOL), events=events)
     file = port.with_name("script")
     file.write_text(script, encoding="ascii")
-    with ThreadPoolExecutor(1) as pool:
-        workload = pool.submit(native.run, DD.format(count=events + _SPARE))
+    command = [program, "-nx", "-batch", "-x", str(file)]
+    with _endless_reads(native):
         done = subprocess.run(
-            [program, "-nx", "-batch", "-x", str(file)],
-            capture_output=True,
-            text=True,
-            timeout=_GDB_SECONDS,
-            check=False,
+            command, capture_output=True, text=True, timeout=_GDB_SECONDS, check=False
         )
-        workload.result()
     times = [float(number) for number in re.findall(r"^BENCH:([\d.]+)$", done.stdout, re.MULTILINE)]
     if len(times) != 3:
         raise SetupError(f"{program} failed: {done.stderr.strip()[-300:]}")
@@ -122,6 +113,16 @@ def measure_gdb(native: NativeMachine, port: Path, events: int) -> dict[str, Sam
         "hit": Sample(((times[1] - times[0]) / events,)),
         "step": Sample(((times[2] - times[1]) / events,)),
     }
+
+
+@contextlib.contextmanager
+def _endless_reads(native: NativeMachine) -> Iterator[None]:
+    """The guest reads all the time while the block lasts."""
+    process = native.run(_READS).output.strip()
+    try:
+        yield
+    finally:
+        native.run(f"kill {process}")
 
 
 def _batches(event: Callable[[], object], batches: int) -> Sample:

@@ -19,12 +19,14 @@ from stepvisor.monitor.vocabulary import Event, StepOption
 from stepvisor.probe.plan import Method
 from stepvisor.probe.program import read_program
 
-__all__ = ("HITS", "RATIOS", "Bench", "measure_floors", "open_bench")
+__all__ = ("HITS", "RATIOS", "STEP_ROUNDS", "Bench", "measure_floors", "open_bench")
 
 HITS = 30_000
 """A round's, so that a ring holds all of their records and none has to wait for the host."""
 
-_STEP_ROUNDS = 500
+STEP_ROUNDS = 500
+"""Of the loop that is stepped; its records fit into a ring, too."""
+
 _STEPPED_HITS = 2_000
 _SLOTS = ("loop_move", "loop_nop", "loop_add", "loop_pac")
 
@@ -40,17 +42,17 @@ class Bench:
     def steps(self) -> int:
         """Instructions in a run of the loop that is stepped."""
         symbols = self.floor.payload.symbols
-        return (symbols["step_loop_end"] - symbols["step_loop"]) // 4 * _STEP_ROUNDS
+        return (symbols["step_loop_end"] - symbols["step_loop"]) // 4 * STEP_ROUNDS
 
-    def floor_hit(self) -> float:
-        """Seconds of an SMC that goes to EL2 and back."""
+    def floor_hit(self, routine: str = "loop_trap") -> float:
+        """Seconds of an SMC that goes to EL2 and back; `loop_record` leaves a record there."""
         with self.floor.awake():
-            return self._each(self.floor, "loop_trap", HITS)
+            return self._each(self.floor, routine, HITS)
 
     def floor_step(self) -> float:
         """Seconds of a step exception that does nothing but ask for the next one."""
         with self.floor.awake():
-            return self.floor.time("step_loop", _STEP_ROUNDS, floor_steps=True) / self.steps
+            return self.floor.time("step_loop", STEP_ROUNDS, floor_steps=True) / self.steps
 
     def hit(self, routine: str, count: int = HITS) -> float:
         """Seconds of a hit in `routine`, which is probed already."""
@@ -63,7 +65,7 @@ class Bench:
         with self.monitor.awake():
             backend.configure_step(options)
             backend.set_stepping({0}, on=True)
-            taken = self.monitor.time("step_loop", _STEP_ROUNDS) / self.steps
+            taken = self.monitor.time("step_loop", STEP_ROUNDS) / self.steps
             backend.set_stepping({0}, on=False)
         return taken
 
@@ -113,6 +115,7 @@ def more_variants(bench: Bench) -> dict[str, Callable[[], float]]:
     """Other displaced instructions, other plans."""
     return {
         **{f"hit_{name.removeprefix('loop_')}": _hit(bench, name) for name in _SLOTS[1:]},
+        "bare_record": lambda: bench.floor_hit("loop_record"),
         "step_silent": lambda: bench.step(StepOption.SILENT),
         "hit_stepped": lambda: bench.hit("loop_step", _STEPPED_HITS),
         "hit_region": lambda: bench.hit("loop_exclusive", _STEPPED_HITS),

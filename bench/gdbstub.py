@@ -37,10 +37,14 @@ class GdbClient:
         """Connect."""
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_SECONDS)
-        self._socket.connect(str(path))
         self._buffer = bytearray()
-        self.ask("qSupported:hwbreak+")
-        self.ask("?")
+        try:
+            self._socket.connect(str(path))
+            self.ask("qSupported:hwbreak+")
+            self.ask("?")
+        except BaseException:
+            self._socket.close()
+            raise
 
     def set_breakpoint(self, address: int) -> None:
         """A hardware breakpoint, which QEMU keeps without touching memory."""
@@ -70,7 +74,7 @@ class GdbClient:
     def ask(self, request: str) -> str:
         """Send a packet and return the answer's content."""
         checksum = sum(request.encode()) % 256
-        self._socket.sendall(f"${request}#{checksum:02x}".encode())
+        self._send(f"${request}#{checksum:02x}".encode())
         return self._packet()
 
     def _expect_ok(self, request: str) -> None:
@@ -82,15 +86,27 @@ class GdbClient:
 
     def _packet(self) -> str:
         while (start := self._buffer.find(b"$")) < 0 or not self._complete(start):
-            received = self._socket.recv(1 << 16)
-            if not received:
-                raise MachineError("QEMU closed its debugger port")
-            self._buffer += received
+            self._buffer += self._receive()
         end = self._buffer.index(b"#", start)
         content = self._buffer[start + 1 : end].decode("latin-1")
         del self._buffer[: end + 3]
-        self._socket.sendall(b"+")
+        self._send(b"+")
         return content
+
+    def _receive(self) -> bytes:
+        try:
+            received = self._socket.recv(1 << 16)
+        except OSError as error:
+            raise MachineError(f"QEMU's debugger port does not answer: {error}") from error
+        if not received:
+            raise MachineError("QEMU closed its debugger port")
+        return received
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise MachineError("QEMU closed its debugger port") from error
 
     def _complete(self, start: int) -> bool:
         end = self._buffer.find(b"#", start)

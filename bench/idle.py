@@ -5,13 +5,17 @@ from pathlib import Path
 
 import stepvisor
 from bench.native import NativeMachine
+from bench.unwatched import FloorGuest
 from bench.userland import COMPILE, DD, PINGPONG, Runner, boot_seconds, clocked
 from stepvisor.machine.config import DEFAULT_CPU
 from stepvisor.trace.guest import Guest
 
-__all__ = ("VCPUS", "boot_monitor", "boot_native", "boots", "workloads")
+__all__ = ("VCPUS", "Machine", "boot_monitor", "boots", "machines", "workloads")
 
 VCPUS = 2
+
+Machine = Guest | NativeMachine | FloorGuest
+"""A running kernel with a shell."""
 
 
 def boot_monitor(kernel: Path, initrd: Path) -> Guest:
@@ -25,28 +29,31 @@ def boot_monitor(kernel: Path, initrd: Path) -> Guest:
     return guest
 
 
-def boot_native(kernel: Path, initrd: Path, *, el2: bool = False) -> NativeMachine:
-    """The same without it."""
-    return NativeMachine(kernel, initrd, vcpus=VCPUS, el2=el2)
+def machines(kernel: Path, initrd: Path, *, full: bool) -> dict[str, Callable[[], Machine]]:
+    """What is compared: each boots it."""
+    some: dict[str, Callable[[], Machine]] = {
+        "native": lambda: NativeMachine(kernel, initrd, vcpus=VCPUS),
+        "monitor": lambda: boot_monitor(kernel, initrd),
+    }
+    more: dict[str, Callable[[], Machine]] = {
+        "native_el2": lambda: NativeMachine(kernel, initrd, vcpus=VCPUS, el2=True),
+        "floor": lambda: FloorGuest(kernel, initrd, vcpus=VCPUS),
+    }
+    return some | more if full else some
 
 
-def boots(kernel: Path, initrd: Path, *, el2: bool) -> dict[str, Callable[[], float]]:
+def boots(kernel: Path, initrd: Path, *, full: bool) -> dict[str, Callable[[], float]]:
     """Seconds from power-on to user space; each boots a machine of its own."""
+    booted = machines(kernel, initrd, full=full)
+    return {name: _timed(boot) for name, boot in booted.items()}
 
-    def monitor() -> float:
-        with boot_monitor(kernel, initrd) as guest:
-            return boot_seconds(guest.console.text().decode(errors="replace"))
 
-    def native() -> float:
-        with boot_native(kernel, initrd) as machine:
+def _timed(boot: Callable[[], Machine]) -> Callable[[], float]:
+    def measure() -> float:
+        with boot() as machine:
             return boot_seconds(machine.console.text().decode(errors="replace"))
 
-    def native_el2() -> float:
-        with boot_native(kernel, initrd, el2=True) as machine:
-            return boot_seconds(machine.console.text().decode(errors="replace"))
-
-    found = {"native": native, "monitor": monitor}
-    return found | {"native_el2": native_el2} if el2 else found
+    return measure
 
 
 def workloads(runner: Runner, scale: float) -> dict[str, Callable[[], float]]:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.native import NativeMachine
-from bench.tracefs import function_tracer, kprobe_event
-from bench.userland import DD, Runner, clocked
+from bench.tracefs import function_tracer, kprobe_event, recorded
+from bench.userland import DD, FREQUENCY, Runner, clocked
 from stepvisor.errors import GuestError
 from stepvisor.trace.guest import Guest
 
-__all__ = ("SYMBOL", "Workload", "monitor_workloads", "native_workloads")
+__all__ = ("SYMBOL", "Workload", "every_function", "monitor_workloads", "native_workloads")
 
 SYMBOL = "vfs_read"
 
@@ -37,11 +37,11 @@ def native_workloads(native: NativeMachine, reads: int) -> dict[str, Workload]:
 
     def kprobe() -> float:
         with kprobe_event(native, SYMBOL):
-            return _dd(native, reads)
+            return _recorded(native, reads)
 
     def tracer() -> float:
         with function_tracer(native, SYMBOL):
-            return _dd(native, reads)
+            return _recorded(native, reads)
 
     return {
         "native": Workload("native", reads, lambda: _dd(native, reads)),
@@ -64,14 +64,51 @@ def monitor_workloads(guest: Guest, reads: int) -> dict[str, Workload]:
     }
 
 
+def every_function(guest: Guest, native: NativeMachine, reads: int) -> dict[str, Workload]:
+    """All functions of the kernel at once: counted by the monitor, recorded by the kernel."""
+
+    def probed() -> float:
+        with guest.trace("*", record=False):
+            return _dd(guest, reads)
+
+    def traced() -> float:
+        with function_tracer(native, None):
+            return _recorded(native, reads)
+
+    return {
+        "native": Workload("native", reads, lambda: _dd(native, reads)),
+        "idle": Workload("native", reads, lambda: _dd(guest, reads)),
+        "every_probe": Workload("idle", reads, probed),
+        "every_tracer": Workload("native", reads, traced),
+    }
+
+
 def _traced(
     guest: Guest, reads: int, *, where: str | None = None, plan: str | None = None
 ) -> float:
     with guest.trace(SYMBOL, where=where, plan=plan) as trace:
-        taken = _dd(guest, reads)
+        taken = _unblocked(guest, reads)
     hits = trace.summary()
     if hits.lost or hits.total < (0 if where else reads):
         raise GuestError(f"{reads} reads, but {hits.total} hits and {hits.lost} lost")
+    return taken
+
+
+def _unblocked(guest: Guest, reads: int) -> float:
+    """Seconds, the time added for which a full ring stopped the guest's clock."""
+    before = _blocked(guest)
+    taken = _dd(guest, reads)
+    return taken + (_blocked(guest) - before) / FREQUENCY
+
+
+def _blocked(guest: Guest) -> int:
+    return sum(counters.blocked_ticks for counters in guest.counters())
+
+
+def _recorded(native: NativeMachine, reads: int) -> float:
+    taken = _dd(native, reads)
+    if (records := recorded(native)) < reads:
+        raise GuestError(f"{reads} reads, but {records} records in the guest's trace buffers")
     return taken
 
 

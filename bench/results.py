@@ -8,7 +8,24 @@ from typing import Any
 
 from bench.sampling import Sample
 
-__all__ = ("TARGETS", "Event", "Ratio", "Results", "Series", "write_json")
+__all__ = (
+    "BARE",
+    "IDLE",
+    "LINUX",
+    "STUB",
+    "TARGETS",
+    "Event",
+    "Ratio",
+    "Results",
+    "Series",
+    "write_json",
+)
+
+BARE = "bare metal: a loop around one instruction"
+LINUX = "Linux: dd bs=1, an event for each vfs_read"
+STUB = "QEMU's debugger port, same guest (time of the host)"
+IDLE = "Linux, nothing armed (time of the whole workload)"
+"""Groups of rows."""
 
 TARGETS = {
     "emulated_hit_vs_bare_smc": 1.3,
@@ -92,6 +109,18 @@ class Results:
         """A row."""
         self.events.append(Event(group, what, seconds, slowdown, note))
 
+    def add_series(self, series: Series) -> None:
+        """A curve, and a row for each of its points."""
+        self.series.append(series)
+        for name, points in series.curves.items():
+            for x, seconds in points.items():
+                self.add(f"by {series.title}", f"{name}: {x:,}", seconds)
+
+    def rows(self) -> list[Event]:
+        """The events, those of a group together."""
+        groups = list(dict.fromkeys(event.group for event in self.events))
+        return sorted(self.events, key=lambda event: groups.index(event.group))
+
     def missed(self) -> list[str]:
         """Ratios above their target."""
         return [key for key, ratio in self.ratios.items() if ratio.value > TARGETS[key]]
@@ -111,7 +140,7 @@ def write_json(path: Path, results: Results, machine: dict[str, str]) -> None:
         "ratios": {key: results.ratios[key].value for key in TARGETS if key in results.ratios},
         "spread": {key: [r.low, r.high] for key, r in results.ratios.items()},
         "targets": TARGETS,
-        "events": [_event(event) for event in results.events],
+        "events": [_event(event) for event in results.rows()],
         "series": [_series(series) for series in results.series],
         "notes": results.notes,
     }

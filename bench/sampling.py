@@ -34,6 +34,10 @@ class Sample:
         """Ratio round by round: what slowed the machine down in a round slowed down both."""
         return Sample(tuple(a / b for a, b in zip(self.values, other.values, strict=True)))
 
+    def and_another(self, value: float) -> "Sample":
+        """With one round more."""
+        return Sample((*self.values, value))
+
     def scaled(self, factor: float) -> "Sample":
         """Every value times `factor`."""
         return Sample(tuple(value * factor for value in self.values))

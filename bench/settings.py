@@ -14,6 +14,7 @@ class Settings:
     floor_rounds: int
     many_rounds: int
     boot_rounds: int
+    """Boots of machines that are ended at once; those that are used are another round."""
     idle_rounds: int
     idle_scale: float
     """Of the idle workloads' size."""
@@ -29,11 +30,11 @@ FULL = Settings(
     full=True,
     floor_rounds=41,
     many_rounds=15,
-    boot_rounds=7,
+    boot_rounds=4,
     idle_rounds=11,
-    idle_scale=1.0,
-    linux_rounds=7,
-    reads=100_000,
+    idle_scale=0.5,
+    linux_rounds=11,
+    reads=50_000,
     stub_batches=15,
     rounds=9,
 )
@@ -42,11 +43,11 @@ QUICK = Settings(
     full=False,
     floor_rounds=15,
     many_rounds=7,
-    boot_rounds=2,
-    idle_rounds=3,
-    idle_scale=0.5,
-    linux_rounds=3,
-    reads=40_000,
+    boot_rounds=1,
+    idle_rounds=5,
+    idle_scale=0.3,
+    linux_rounds=5,
+    reads=20_000,
     stub_batches=5,
     rounds=3,
 )

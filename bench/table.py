@@ -16,7 +16,7 @@ def print_table(results: Results, console: Console | None = None) -> None:
     """Print everything that was found."""
     console = console or _console()
     console.print(_ratios(results))
-    console.print(_events(results.events))
+    console.print(_events(results.rows()))
     for note in results.notes:
         console.print(f"* {note}", markup=False, highlight=False)
 
@@ -79,13 +79,9 @@ def _slowdown(event: Event) -> str:
 
 
 def format_number(number: float) -> str:
-    """Three digits that count, without an exponent."""
-    if number == 0:
-        return "0"
-    return (
-        f"{number:.3g}"
-        if 1e-4 <= abs(number) < 1e3
-        else f"{number:,.0f}"
-        if abs(number) >= 1e3
-        else f"{number:.1e}"
-    )
+    """With three digits that count."""
+    if abs(number) >= 1e3:
+        return f"{number:,.0f}"
+    if number and abs(number) < 1e-4:
+        return f"{number:.1e}"
+    return f"{number:.3g}"

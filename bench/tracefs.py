@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from bench.userland import Runner
 from stepvisor.errors import GuestError
 
-__all__ = ("function_tracer", "hits_of", "kprobe_event")
+__all__ = ("function_tracer", "kprobe_event", "recorded")
 
 _ROOT = "/sys/kernel/tracing"
 
@@ -17,6 +17,7 @@ _ROOT = "/sys/kernel/tracing"
 @contextlib.contextmanager
 def kprobe_event(runner: Runner, symbol: str) -> Iterator[None]:
     """A kprobe event on `symbol` that records x0, x1 and x2, enabled while the block lasts."""
+    _do(runner, f"echo > {_ROOT}/trace")
     _do(runner, f"echo 'p:bench {symbol} a=%x0 b=%x1 c=%x2' > {_ROOT}/kprobe_events")
     _do(runner, f"echo 1 > {_ROOT}/events/kprobes/bench/enable")
     try:
@@ -29,7 +30,7 @@ def kprobe_event(runner: Runner, symbol: str) -> Iterator[None]:
 @contextlib.contextmanager
 def function_tracer(runner: Runner, symbol: str | None) -> Iterator[None]:
     """The function tracer on `symbol`, None for all functions, while the block lasts."""
-    _do(runner, f"echo {symbol or ''} > {_ROOT}/set_ftrace_filter")
+    _do(runner, f"echo > {_ROOT}/trace; echo {symbol or ''} > {_ROOT}/set_ftrace_filter")
     _do(runner, f"echo function > {_ROOT}/current_tracer")
     try:
         yield
@@ -38,13 +39,11 @@ def function_tracer(runner: Runner, symbol: str | None) -> Iterator[None]:
         _do(runner, f"echo > {_ROOT}/set_ftrace_filter; echo > {_ROOT}/trace")
 
 
-def hits_of(runner: Runner, event: str) -> int:
-    """How often a kprobe event was hit while it was enabled, as the kernel counts it."""
-    for line in _do(runner, f"cat {_ROOT}/kprobe_profile").splitlines():
-        name, hits, *_ = line.split()
-        if name == event:
-            return int(hits)
-    raise GuestError(f"the guest's kprobe_profile does not list {event}")
+def recorded(runner: Runner) -> int:
+    """How many records the kernel's trace buffers have taken since they were emptied."""
+    stats = _do(runner, f"cat {_ROOT}/per_cpu/cpu*/stats")
+    pairs = [line.split(":", 1) for line in stats.splitlines() if ":" in line]
+    return sum(int(number) for name, number in pairs if name in {"entries", "overrun"})
 
 
 def _do(runner: Runner, command: str) -> str:

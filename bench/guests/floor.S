@@ -7,10 +7,16 @@
  *           exception class and immediate, ELR past the SMC, x0 to x30 restored, ERET. No record.
  * step      the floor of a step: the same way in and out, SPSR.SS set again.
  * SMC #2, 3 stepping begins and ends.
+ * SMC #4    the floor of a hit with a record: the counter, the PC and x0 to x5 stored in a ring that nobody drains,
+ *           and the index that tells of them.
  * SMC #0    firmware, as it is; CPU_ON through here.
+ *
+ * With `stage2` set it is the floor of an idle guest: a kernel at EL1 above an EL2 with an identity map in blocks of a
+ * gigabyte, and nothing else. The host writes the variables below before the machine starts.
  */
 #include "guest.h"
 
+#define HCR_VM 1
 #define HCR_RW (UL(1) << 31)
 #define HCR_TSC (UL(1) << 19)
 #define HCR_APK_API (UL(3) << 40)
@@ -20,6 +26,19 @@
 #define EC_SMC64 0x17
 #define EC_STEP_LOWER 0x32
 #define FLOOR_FRAME 512
+#define RING_SIZE 0x400000 /* the monitor's */
+#define RECORD_SIZE 80
+
+/* 40 bits from level 1 (two tables), 4 KiB, write-back walks, 40 bits of physical address, RES1. */
+#define VTCR (24 | 1 << 6 | 1 << 8 | 1 << 10 | 3 << 12 | 2 << 16 | UL(1) << 31)
+/* Block, readable and writable, accessed; Device-nGnRE, or write-back and inner shareable. */
+#define DEVICE_BLOCK (1 | 1 << 2 | 3 << 6 | 1 << 10)
+#define MEMORY_BLOCK (1 | 15 << 2 | 3 << 6 | 3 << 8 | 1 << 10)
+#define GIGABYTES 1024
+
+#define CPTR_RES1 0x22ff /* but for SVE's and SME's bits, which are RES1 without them */
+#define CPTR_TZ (1 << 8)
+#define CPTR_TSM (1 << 12)
 
 	.text
 	.global	image_start
@@ -33,9 +52,33 @@ image_start:
 	.ascii	"ARM\x64"
 	.long	0
 
+	.global	guest_entry
+	.global	guest_argument
+	.global	stage2
+	.global	vectors_wanted
+guest_entry:
+	.quad	GUEST_RAM_BASE
+guest_argument:
+	.quad	0
+stage2:
+	.quad	0
+vectors_wanted:
+	.quad	0
+
+/* Builds the map, whether it is used or not. */
 primary:
-	mov	x0, #0
-	ldr	x30, =GUEST_RAM_BASE
+	ldr	x0, =blocks
+	ldr	x1, =DEVICE_BLOCK
+	mov	x2, #0
+1:	str	x1, [x0], #8
+	add	x2, x2, #1
+	ldr	x1, =MEMORY_BLOCK
+	orr	x1, x1, x2, lsl #30
+	cmp	x2, #GIGABYTES
+	b.lo	1b
+	dsb	sy
+	ldr	x0, guest_argument
+	ldr	x30, guest_entry
 	b	to_guest
 
 /* PSCI CPU_ON. In: x0 what the guest wants there, as context; `entry` where it wants to start. */
@@ -52,18 +95,27 @@ to_guest:
 	mov	x3, #FLOOR_FRAME
 	madd	x2, x1, x3, x2
 	mov	sp, x2
+	mov	x20, x30
 	adr	x1, vectors
 	msr	vbar_el2, x1
 	ldr	x1, =(HCR_RW | HCR_TSC | HCR_APK_API)
+	ldr	x2, stage2
+	and	x2, x2, #HCR_VM
+	orr	x1, x1, x2
 	msr	hcr_el2, x1
+	ldr	x1, =VTCR
+	msr	vtcr_el2, x1
+	ldr	x1, =blocks
+	msr	vttbr_el2, x1
+	isb
+	tlbi	alle1
+	dsb	sy
 	mov	x1, #3
 	msr	cnthctl_el2, x1
 	msr	cntvoff_el2, xzr
-	mov	x1, #0x33ff
-	msr	cptr_el2, x1
+	bl	vectors_to_guest
 	msr	hstr_el2, xzr
-	mov	x1, #MDCR_TDE
-	msr	mdcr_el2, x1
+	msr	mdcr_el2, xzr
 	mrs	x1, midr_el1
 	msr	vpidr_el2, x1
 	mov	x1, #0xf
@@ -75,9 +127,39 @@ to_guest:
 	msr	sctlr_el1, x1
 	mov	x1, #PSTATE_EL1H
 	msr	spsr_el2, x1
-	msr	elr_el2, x30
+	msr	elr_el2, x20
 	isb
 	eret
+
+/*
+ * SVE and SME, where there are, do not trap, if that is wanted. Where vectors are shorter at EL1 than at EL2, each
+ * return shortens them, which costs an emulator more than the rest of the trap. Clobbers: x1 to x4.
+ */
+vectors_to_guest:
+	ldr	x1, vectors_wanted
+	mov	x2, #0
+	cbz	x1, 3f
+	mrs	x1, id_aa64pfr0_el1
+	ubfx	x1, x1, #32, #4
+	mrs	x2, id_aa64pfr1_el1
+	ubfx	x2, x2, #24, #4
+3:	ldr	x3, =CPTR_RES1
+	orr	x4, x3, #CPTR_TZ
+	cmp	x1, #0
+	csel	x3, x4, x3, eq
+	orr	x4, x3, #CPTR_TSM
+	cmp	x2, #0
+	csel	x3, x4, x3, eq
+	msr	cptr_el2, x3
+	isb
+	mov	x3, #15
+	cbz	x1, 1f
+	msr	S3_4_C1_C2_0, x3	/* ZCR_EL2.LEN */
+1:	cbz	x2, 2f
+	mov	x4, #(1 << 31)		/* FA64 */
+	orr	x3, x3, x4
+	msr	S3_4_C1_C2_6, x3	/* SMCR_EL2 */
+2:	ret
 
 entry:
 	.quad	0
@@ -123,6 +205,8 @@ dispatch:
 	cmp	x3, #EC_SMC64
 	b.ne	.
 	and	x0, x0, #0xffff
+	cmp	x0, #4
+	b.eq	record
 	cmp	x0, #1
 	b.ne	control
 	add	x1, x1, #4
@@ -152,6 +236,30 @@ restore:
 	dsb	nsh
 	isb
 
+/* In: x1 ELR. */
+record:
+	ldr	x4, =head
+	ldr	x5, [x4]
+	ldr	x6, =ring
+	ldr	x7, =(RING_SIZE - RECORD_SIZE)
+	cmp	x5, x7
+	csel	x5, xzr, x5, hi
+	add	x6, x6, x5
+	mrs	x7, cntpct_el0
+	stp	x1, x7, [x6]
+	ldp	x7, x8, [sp, #0]
+	ldp	x9, x10, [sp, #16]
+	ldp	x11, x12, [sp, #32]
+	stp	x7, x8, [x6, #16]
+	stp	x9, x10, [x6, #32]
+	stp	x11, x12, [x6, #48]
+	dmb	ishst
+	add	x5, x5, #RECORD_SIZE
+	str	x5, [x4]
+	add	x1, x1, #4
+	msr	elr_el2, x1
+	b	restore
+
 /* In: x0 immediate of the SMC, x1 ELR, x2 SPSR. */
 control:
 	add	x1, x1, #4
@@ -159,12 +267,15 @@ control:
 	cbz	x0, firmware
 	bic	x2, x2, #SPSR_SS
 	mov	x3, #0
+	mov	x4, #0
 	cmp	x0, #2
 	b.ne	1f
 	orr	x2, x2, #SPSR_SS
 	mov	x3, #MDSCR_SS
+	mov	x4, #MDCR_TDE
 1:	msr	spsr_el2, x2
 	msr	mdscr_el1, x3
+	msr	mdcr_el2, x4
 	b	restore
 
 firmware:
@@ -186,3 +297,11 @@ firmware:
 	.balign	16
 frames:
 	.space	MAX_CPUS * FLOOR_FRAME
+	.balign	8192
+blocks:
+	.space	GIGABYTES * 8
+head:
+	.quad	0
+	.balign	4096
+ring:
+	.space	RING_SIZE

@@ -22,6 +22,7 @@
 	loop	loop_base, nop
 	/* The floor of all others. */
 	loop	loop_trap, smc #1
+	loop	loop_record, smc #4
 	/* Function entries of kernels. */
 	loop	loop_move, mov x9, x30
 	loop	loop_nop, nop
