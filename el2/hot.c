@@ -16,8 +16,6 @@
 #define SP_SELECTED 1UL /* PSTATE.SP */
 
 #define INLINE static inline __attribute__((always_inline))
-#define NOINLINE                                                                                   \
-	__attribute__((noinline)) /* What calls others would make its caller save registers. */
 
 /*
  * Load-acquire and store-release order more than is needed here: what a producer and the slots need is loads
@@ -235,7 +233,7 @@ INLINE bool has_hidden_results(u32 word)
  * Another page of code. EL1's is remembered: what changes its mapping is a TLB invalidation that we step, which takes the
  * general way. User code may be changed by another vCPU at any time.
  */
-NOINLINE static bool find_code(struct vcpu *v, u64 pc)
+static bool find_code(struct vcpu *v, u64 pc)
 {
 	ipa_t address;
 	u32 word;
@@ -307,19 +305,54 @@ INLINE bool arrived(const struct vcpu *v, u64 pc)
 	return pc == v->step.pc + INSTRUCTION_SIZE || pc - read_sysreg(vbar_el1) >= 0x800;
 }
 
-/* The step went where it can be told at once, and the next one can be taken by setting SPSR.SS alone. */
-INLINE bool find_next(struct vcpu *v, u64 pc, u64 esr, u32 *next)
+/* The step went where it can be told at once. */
+INLINE bool is_ordinary(const struct vcpu *v, u64 pc, u64 esr)
 {
-	if (!v->step.routine || (esr & ISS_STEP_EX) | disturbance(v) | dueness(v, v->tracer, pc) ||
-	    !is_plain(v->step.word) || !arrived(v, pc))
-		return false;
-	if ((pc & ~PAGE_MASK) != v->code_page && !find_code(v, pc))
-		return false;
-	*next = v->code[(pc & PAGE_MASK) / INSTRUCTION_SIZE];
-	return is_simple(*next);
+	return v->step.routine &&
+	       !((esr & ISS_STEP_EX) | disturbance(v) | dueness(v, v->tracer, pc)) &&
+	       is_plain(v->step.word) && arrived(v, pc);
 }
 
-NOINLINE static bool record_event(struct vcpu *v)
+INLINE bool is_silent(const struct vcpu *v)
+{
+	return v->tracer->config.options & SV_STEP_OPTION_SILENT;
+}
+
+/* The next one is taken by setting SPSR.SS alone. */
+INLINE struct hot_way step_on(struct vcpu *v, u64 pc, u64 pstate, u32 next)
+{
+	v->tracer->stepped++;
+	v->status->fast_steps++;
+	v->step.pc = pc;
+	v->step.word = next;
+	v->step.late = true;
+	return (struct hot_way){ HOT_PSTATE, pstate | SPSR_ELx_SS };
+}
+
+HOT struct hot_way hot_step(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
+{
+	struct sv_record_step *record;
+	u32 next;
+
+	if (!is_ordinary(v, pc, esr))
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	if ((pc & ~PAGE_MASK) != v->code_page || !v->step.compact ||
+	    has_hidden_results(v->step.word))
+		return (struct hot_way){ HOT_WITH_ALL, 0 };
+	next = v->code[(pc & PAGE_MASK) / INSTRUCTION_SIZE];
+	if (!is_simple(next))
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	if (!is_silent(v)) {
+		record = room(v, sizeof(*record));
+		if (!record)
+			return (struct hot_way){ HOT_GENERAL, 0 };
+		fill_step(v, record, pc, pstate);
+		publish(v, sizeof(*record));
+	}
+	return step_on(v, pc, pstate, next);
+}
+
+static bool record_event(struct vcpu *v)
 {
 	struct sv_record_event *record = room(v, sizeof(*record));
 
@@ -327,37 +360,20 @@ NOINLINE static bool record_event(struct vcpu *v)
 		return false;
 	fill_event(v, record);
 	publish(v, sizeof(*record));
-	v->step.compact = true;
 	return true;
 }
 
-/* False when there is no room without asking the host. */
-INLINE bool record_step(struct vcpu *v, u64 pc, u64 pstate)
+/* In another page of code, or with all registers in the record. */
+struct hot_way hot_step_with_all(struct vcpu *v)
 {
-	struct sv_record_step *record;
-
-	if (v->tracer->config.options & SV_STEP_OPTION_SILENT)
-		return true;
-	if (!v->step.compact || has_hidden_results(v->step.word))
-		return record_event(v);
-	record = room(v, sizeof(*record));
-	if (!record)
-		return false;
-	fill_step(v, record, pc, pstate);
-	publish(v, sizeof(*record));
-	return true;
-}
-
-HOT_NEXT struct hot_way hot_step(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
-{
+	u64 pc = v->frame.pc;
 	u32 next;
 
-	if (!find_next(v, pc, esr, &next) || !record_step(v, pc, pstate))
+	if ((pc & ~PAGE_MASK) != v->code_page && !find_code(v, pc))
 		return (struct hot_way){ HOT_GENERAL, 0 };
-	v->tracer->stepped++;
-	v->status->fast_steps++;
-	v->step.pc = pc;
-	v->step.word = next;
-	v->step.late = true;
-	return (struct hot_way){ HOT_PSTATE, pstate | SPSR_ELx_SS };
+	next = v->code[(pc & PAGE_MASK) / INSTRUCTION_SIZE];
+	if (!is_simple(next) || (!is_silent(v) && !record_event(v)))
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	v->step.compact = true;
+	return step_on(v, pc, v->frame.pstate, next);
 }

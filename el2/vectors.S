@@ -89,7 +89,8 @@
 	b.eq	smc_entry
 	cmp	x4, #EC_STEP_LOWER
 	b.eq	step_entry
-	b	general_entry
+	save_rest
+	b	general
 	end_vector \label
 	.endm
 
@@ -154,7 +155,7 @@ smc_entry:
 	dsb	nsh
 	isb
 1:	cmp	x0, #HOT_LANDED
-	b.ne	2f
+	b.ne	smc_further
 	mrs	x2, spsr_el2
 	bic	x2, x2, #SPSR_ELx_BTYPE_MASK
 	msr	spsr_el2, x2
@@ -163,22 +164,39 @@ smc_entry:
 	eret
 	dsb	nsh
 	isb
-2:	cmp	x0, #HOT_WITH_ALL
+
+step_entry:
+	save_rest
+	bl	hot_step
+	cmp	x0, #HOT_PSTATE
+	b.ne	step_further
+	msr	spsr_el2, x1
+	restore_scratch
+	eret
+	dsb	nsh
+	isb
+
+	.text
+/* From here on what is less frequent. In: x0 enum hot. */
+smc_further:
+	cmp	x0, #HOT_WITH_ALL
 	save_rest
 	b.ne	general
 	mov	x0, sp
 	bl	hot_hit_with_all
 	cmp	x0, #HOT_PC
-	b.ne	3f
+	b.ne	1f
 	msr	elr_el2, x1
 	b	restore_guest
-3:	cmp	x0, #HOT_FRAME
+1:	cmp	x0, #HOT_FRAME
 	b.eq	enter_guest
 	b	general
 
-step_entry:
-	save_rest
-	bl	hot_step
+step_further:
+	cmp	x0, #HOT_WITH_ALL
+	b.ne	general
+	mov	x0, sp
+	bl	hot_step_with_all
 	cmp	x0, #HOT_PSTATE
 	b.ne	general
 	msr	spsr_el2, x1
@@ -187,8 +205,7 @@ step_entry:
 	dsb	nsh
 	isb
 
-general_entry:
-	save_rest
+/* In: sp struct frame, all of it saved. The general way. */
 general:
 	mov	x0, sp
 	mov	x29, xzr
@@ -215,7 +232,6 @@ restore_guest:
 	dsb	nsh
 	isb
 
-	.text
 /*
  * EL2 stepped one of its own instructions. In: sp struct frame with x0 and x1 saved. Calls
  * own_step(struct frame *), which may change PC and PSTATE there, and goes on.

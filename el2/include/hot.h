@@ -14,7 +14,6 @@
 #include "vcpu.h"
 
 #define HOT __attribute__((section(".text.hot")))
-#define HOT_NEXT __attribute__((section(".text.hot.next")))
 
 /* How it goes on after a short way. */
 enum hot {
@@ -22,7 +21,7 @@ enum hot {
 	HOT_PC,	      /* to the guest, at `value` */
 	HOT_LANDED,   /* the same, and PSTATE.BTYPE is cleared */
 	HOT_PSTATE,   /* to the guest, with the PSTATE `value` */
-	HOT_WITH_ALL, /* hot_hit_with_all, once the rest of the frame is saved */
+	HOT_WITH_ALL, /* hot_*_with_all, once the rest of the frame is saved */
 	HOT_FRAME,    /* to the guest, as the frame says */
 };
 
@@ -44,7 +43,10 @@ struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr);
 /* The second half of what needs all of the frame: HOT_GENERAL, HOT_PC, HOT_FRAME. */
 struct hot_way hot_hit_with_all(struct vcpu *v);
 
-/* For a software step, with all of the frame saved: HOT_GENERAL, HOT_PSTATE. */
+/* For a software step, with all of the frame saved: HOT_GENERAL, HOT_PSTATE, HOT_WITH_ALL. */
 struct hot_way hot_step(struct vcpu *v, u64 pc, u64 pstate, u64 esr);
+
+/* The second half of what is less frequent: HOT_GENERAL, HOT_PSTATE. */
+struct hot_way hot_step_with_all(struct vcpu *v);
 
 #endif
