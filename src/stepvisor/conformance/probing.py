@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stepvisor.conformance.draft import EL0T
 from stepvisor.conformance.guest import ConformanceGuest
+from stepvisor.conformance.layout import FLAG_DEBUG
 from stepvisor.conformance.target import Place, ProbeCounts, Target, Trap, Way
 from stepvisor.probe.exclusive import exclusive_region
 
@@ -84,7 +85,13 @@ def run_probed(
         for place in places_of(case, guest.descriptor.code, trap)
     ]
     numbers = np.array([number for number, _ in found], np.int64)
-    ways = target.plant([place for _, place in found])
+    planned = target.plant([place for _, place in found])
+    # Of a guest that debugs itself, whose own exceptions may be due, anything may be stepped.
+    debugs = cases["flags"] & FLAG_DEBUG != 0
+    ways = [
+        Way.DEPENDS if way is Way.PERFORMED and debugs[number] else way
+        for number, way in zip(numbers, planned, strict=True)
+    ]
     for how in How:
         before = target.stepped
         results = guest.run_probed(len(cases), stepped=how is How.STEPPED)

@@ -105,7 +105,8 @@ class Runner:
         """Every instruction that ran must have hit its probe."""
         linear = batch.case_class.linear
         hits, wanted = probed.hits_of_cases(), ran(batch, outcomes).astype(np.int64)
-        wrong = (hits != wanted if linear else hits == 0) & probed.is_probed()
+        started = outcomes["pc"] != batch.cases["start"]["pc"]
+        wrong = (hits != wanted if linear else (hits == 0) & started) & probed.is_probed()
         for index in np.flatnonzero(wrong).tolist():
             number = wanted[index] if linear else "more"
             what = f"{hits[index]} probes were hit, but {number} instructions ran"

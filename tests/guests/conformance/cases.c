@@ -52,14 +52,23 @@ static void set_debug(const struct test_case *test)
 	isb();
 }
 
+#define EACH_BREAKPOINT(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#define EACH_WATCHPOINT(X) X(0) X(1) X(2) X(3)
+#define CLEAR_BREAKPOINT(n)                                                                        \
+	write_reg(dbgbcr##n##_el1, 0UL);                                                           \
+	write_reg(dbgbvr##n##_el1, 0UL);
+#define CLEAR_WATCHPOINT(n)                                                                        \
+	write_reg(dbgwcr##n##_el1, 0UL);                                                           \
+	write_reg(dbgwvr##n##_el1, 0UL);
+
+/* All that a case may have written: the next run may read it. */
 static void clear_debug(void)
 {
 	write_reg(osdlr_el1, 0UL);
 	write_reg(oslar_el1, 0UL);
 	write_reg(mdscr_el1, 0UL);
-	write_reg(dbgbcr0_el1, 0UL);
-	write_reg(dbgbcr1_el1, 0UL);
-	write_reg(dbgwcr0_el1, 0UL);
+	EACH_BREAKPOINT(CLEAR_BREAKPOINT)
+	EACH_WATCHPOINT(CLEAR_WATCHPOINT)
 	isb();
 }
 

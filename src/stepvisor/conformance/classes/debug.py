@@ -1,7 +1,5 @@
 """The guest debugs itself: its own single-step, breakpoints, watchpoints, BRK, and the OS lock."""
 
-from collections.abc import Callable
-
 from stepvisor.conformance.classes.branches import branch_immediate
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
@@ -179,18 +177,14 @@ def _under_debugger(draft: Draft) -> None:
         draft.watchpoint = (int(watched) & ~7, _WATCHPOINT[EL0T] | 3 << 3 | 255 << 5)
 
 
-def _class(name: str, build: Callable[[Draft], None], *, linear: bool = False) -> CaseClass:
-    """Without probes: those that EL0 needs would route the guest's debug exceptions to EL2."""
-    return CaseClass(name, build, linear=linear, probed=None)
-
-
 DEBUGGING = (
-    _class("debug-breakpoint", _breakpoint),
-    _class("debug-watchpoint", _watchpoint),
-    _class("debug-single-step", _single_step),
-    _class("debug-step-user", _step_user),
-    _class("debug-register", _registers, linear=True),
-    _class("debug-os-lock", _os_lock),
-    _class("debug-locked", _locked, linear=True),
-    _class("debug-user-program", _under_debugger),
+    CaseClass("debug-breakpoint", _breakpoint),
+    CaseClass("debug-watchpoint", _watchpoint),
+    CaseClass("debug-single-step", _single_step),
+    # The probes that EL0 needs would route the guest's debug exceptions to EL2 in all that follows.
+    CaseClass("debug-step-user", _step_user, probed=None),
+    CaseClass("debug-register", _registers, linear=True),
+    CaseClass("debug-os-lock", _os_lock),
+    CaseClass("debug-locked", _locked, linear=True),
+    CaseClass("debug-user-program", _under_debugger, probed=None),
 )
