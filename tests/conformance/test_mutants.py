@@ -205,6 +205,16 @@ MUTANTS = (
         "exclusive-loop",
     ),
     Mutant(
+        "what lets the guest's kernel through is taken for its own step",
+        {
+            "guest_debug.c": (
+                "(v->frame.pstate & SPSR_ELx_SS) && !v->let_through;",
+                "(v->frame.pstate & SPSR_ELx_SS) != 0;",
+            )
+        },
+        "debug-step-user",
+    ),
+    Mutant(
         "a carry is lost in an emulated sum",
         {"alu.c": ("result < x || (carry && result == x)", "result < x")},
         "data-register",

@@ -6,6 +6,7 @@ from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
 from stepvisor.conformance.instructions import integer, memory
 from stepvisor.conformance.layout import FLAG_DEBUG, FLAG_DEBUGGER, FLAG_DOUBLE_LOCK, FLAG_OS_LOCK
 from stepvisor.conformance.registers import DEBUG, READ_ONLY, mrs, msr
+from stepvisor.conformance.target import Trap
 
 __all__ = ("DEBUGGING",)
 
@@ -181,10 +182,9 @@ DEBUGGING = (
     CaseClass("debug-breakpoint", _breakpoint),
     CaseClass("debug-watchpoint", _watchpoint),
     CaseClass("debug-single-step", _single_step),
-    # The probes that EL0 needs would route the guest's debug exceptions to EL2 in all that follows.
-    CaseClass("debug-step-user", _step_user, probed=None),
+    CaseClass("debug-step-user", _step_user, probed=Trap.BREAKPOINT),
     CaseClass("debug-register", _registers, linear=True),
     CaseClass("debug-os-lock", _os_lock),
     CaseClass("debug-locked", _locked, linear=True),
-    CaseClass("debug-user-program", _under_debugger, probed=None),
+    CaseClass("debug-user-program", _under_debugger, probed=Trap.BREAKPOINT),
 )
