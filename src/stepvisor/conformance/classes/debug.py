@@ -180,8 +180,8 @@ def _under_debugger(draft: Draft) -> None:
 
 DEBUGGING = (
     CaseClass("debug-breakpoint", _breakpoint),
-    CaseClass("debug-watchpoint", _watchpoint),
-    CaseClass("debug-single-step", _single_step),
+    CaseClass("debug-watchpoint", _watchpoint, probed=Trap.BREAKPOINT),
+    CaseClass("debug-single-step", _single_step, probed=Trap.BREAKPOINT),
     CaseClass("debug-step-user", _step_user, probed=Trap.BREAKPOINT),
     CaseClass("debug-register", _registers, linear=True),
     CaseClass("debug-os-lock", _os_lock),
