@@ -124,7 +124,7 @@ static u32 command_set_stepping(struct vcpu *v)
 			__atomic_store_n(&vcpu_table[i]->wanted_stepping, (u32)argument[1],
 					 __ATOMIC_RELEASE);
 	if (argument[1] == SV_ANSWER_STEPPING_OFF)
-		tracer_cancel_away(argument[0]);
+		tracer_end(argument[0]);
 	return SV_STATUS_OK;
 }
 

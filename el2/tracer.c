@@ -38,6 +38,16 @@ static bool change_state(struct tracer *tracer, u32 from, u32 to)
 					   __ATOMIC_RELAXED);
 }
 
+static void release(struct tracer *tracer)
+{
+	__atomic_store_n(&tracer->state, TRACER_OFF, __ATOMIC_RELEASE);
+}
+
+static bool is_unwanted(const struct tracer *tracer)
+{
+	return __atomic_load_n(&tracer->unwanted, __ATOMIC_SEQ_CST);
+}
+
 static bool at_el0(const struct vcpu *v)
 {
 	return FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0;
@@ -89,6 +99,8 @@ static void start(struct vcpu *v, bool bound)
 
 		if (!change_state(tracer, TRACER_OFF, TRACER_STEPPING))
 			continue;
+		tracer->unwanted = false;
+		tracer->vcpu = v->index;
 		tracer->config = config;
 		tracer->stepped = 0;
 		tracer->bound = bound;
@@ -117,7 +129,7 @@ void tracer_stop(struct vcpu *v)
 		return;
 	record_here(v, SV_OUTCOME_STOPPED);
 	v->tracer = NULL;
-	__atomic_store_n(&tracer->state, TRACER_OFF, __ATOMIC_RELEASE);
+	release(tracer);
 	step_trace_end(v);
 }
 
@@ -150,23 +162,44 @@ static void remove_return(const struct tracer *tracer)
 	shadow_disarm(&probe, 1, &failed);
 }
 
+/* The caller has claimed it; nobody waits for its context any more. */
+static void stop_waiting(struct tracer *tracer)
+{
+	__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
+	remove_return(tracer);
+}
+
+/* Claimed as a vCPU would that comes back to it, then let go. */
+static void cancel_away(struct tracer *tracer)
+{
+	if (!change_state(tracer, TRACER_AWAY, TRACER_STEPPING))
+		return;
+	stop_waiting(tracer);
+	release(tracer);
+}
+
 /* Lets the guest run freely until it is back at `pc` with this stack. */
 static bool go_away(struct vcpu *v, u64 pc)
 {
 	struct tracer *tracer = v->tracer;
+	bool bound;
 
 	if (at_el0(v) || !plant_return(tracer, pc))
 		return false;
 	tracer->away_pc = pc;
 	tracer->away_sp = read_sysreg(sp_el1);
-	tracer->away_vcpu = v->index;
 	tracer->away_since = read_sysreg(cntpct_el0);
 	__atomic_fetch_add(&tracer_away_count, 1, __ATOMIC_RELAXED);
 	v->tracer = NULL;
 	step_trace_end(v);
-	__atomic_store_n(&tracer->state, TRACER_AWAY, __ATOMIC_RELEASE);
-	if (tracer->bound)
+	bound = tracer->bound;
+	__atomic_store_n(&tracer->state, TRACER_AWAY, __ATOMIC_SEQ_CST);
+	/* From here on another vCPU may have it. */
+	if (bound)
 		host_tick_start(v); /* Soon: the guest may go on with something else here. */
+	/* It was to end, and has not been found AWAY. */
+	if (is_unwanted(tracer))
+		cancel_away(tracer);
 	return true;
 }
 
@@ -181,30 +214,32 @@ static void go_quiet(struct vcpu *v)
 static bool is_back(const struct vcpu *v, const struct tracer *tracer)
 {
 	return v->frame.pc == tracer->away_pc && read_sysreg(sp_el1) == tracer->away_sp &&
-	       (!tracer->bound || tracer->away_vcpu == v->index);
+	       (!tracer->bound || tracer->vcpu == v->index);
 }
 
 static void come_back(struct vcpu *v, struct tracer *tracer)
 {
-	__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
-	remove_return(tracer);
+	stop_waiting(tracer);
+	if (is_unwanted(tracer)) {
+		release(tracer);
+		return;
+	}
+	tracer->vcpu = v->index;
 	set_since(tracer, 0);
 	v->tracer = tracer;
 	record_here(v, SV_OUTCOME_RESUMED);
 }
 
-void tracer_cancel_away(u64 vcpus)
+void tracer_end(u64 vcpus)
 {
 	for (u32 i = 0; i < SV_MAX_VCPUS; i++) {
 		struct tracer *tracer = &tracers[i];
 
-		/* Claimed as a vCPU would that comes back to it, then let go. */
-		if (!(vcpus & 1UL << tracer->away_vcpu) ||
-		    !change_state(tracer, TRACER_AWAY, TRACER_STEPPING))
+		if (!(vcpus & 1UL << tracer->vcpu) ||
+		    __atomic_load_n(&tracer->state, __ATOMIC_ACQUIRE) == TRACER_OFF)
 			continue;
-		__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
-		remove_return(tracer);
-		__atomic_store_n(&tracer->state, TRACER_OFF, __ATOMIC_RELEASE);
+		__atomic_store_n(&tracer->unwanted, true, __ATOMIC_SEQ_CST);
+		cancel_away(tracer);
 	}
 }
 
@@ -232,7 +267,7 @@ static struct tracer *left_here(const struct vcpu *v)
 		return NULL;
 	for (u32 i = 0; i < SV_MAX_VCPUS; i++)
 		if (__atomic_load_n(&tracers[i].state, __ATOMIC_ACQUIRE) == TRACER_AWAY &&
-		    tracers[i].bound && tracers[i].away_vcpu == v->index)
+		    tracers[i].bound && tracers[i].vcpu == v->index)
 			return &tracers[i];
 	return NULL;
 }
@@ -265,8 +300,7 @@ void tracer_power_on(struct vcpu *v)
 
 	v->step = (struct step){ .mode = STEP_NONE };
 	if (!v->tracer && tracer && change_state(tracer, TRACER_AWAY, TRACER_STEPPING)) {
-		__atomic_fetch_sub(&tracer_away_count, 1, __ATOMIC_RELAXED);
-		remove_return(tracer);
+		stop_waiting(tracer);
 		v->tracer = tracer;
 	}
 	if (!v->tracer)

@@ -39,10 +39,11 @@ struct tracer {
 	u64 end_pc;  /* PC with which it may end; no address when there is none */
 	u64 away_pc; /* AWAY: the context that is waited for */
 	u64 away_sp;
-	u64 away_vcpu; /* which vCPU it left */
+	u64 vcpu; /* which vCPU it steps, or left */
 	u64 away_since;
-	bool bound; /* steps a vCPU, whatever runs there; else one context, wherever that runs */
-	bool quiet; /* steps without records until this context is back; may go AWAY meanwhile */
+	bool bound;    /* steps a vCPU, whatever runs there; else one context, wherever that runs */
+	bool unwanted; /* is to end, wherever it is found */
+	bool quiet;    /* steps without records until this context is back; may go AWAY meanwhile */
 	u64 quiet_pc;
 	u64 quiet_sp;
 	u64 mark;   /* `stepped` when the last interrupt was delivered */
@@ -61,8 +62,8 @@ void tracer_configure(const struct tracer_config *config);
 void tracer_start(struct vcpu *v);
 void tracer_stop(struct vcpu *v);
 
-/* Gives up the tracers that are AWAY from one of these vCPUs (a bit each): nobody wants them back. */
-void tracer_cancel_away(u64 vcpus);
+/* Ends the tracers of these vCPUs (a bit each): those that are AWAY at once, the others at their next exit. */
+void tracer_end(u64 vcpus);
 
 /* A hit, before the displaced instruction runs; the slot's action is done if its program accepted. */
 void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted);

@@ -22,14 +22,13 @@ def test_a_million_instructions_from_the_first(cpu: str) -> None:
     """From start_kernel, armed before the guest runs; then let go, it comes up as ever."""
     with stepvisor.start(cpu=cpu, memory="512M", paused=True) as guest:
         assert guest.counters()[0].exits == 0
-        last, count, outcomes = None, 0, np.zeros(len(Outcome), np.int64)
+        last, count, outcomes = 0, 0, np.zeros(len(Outcome), np.int64)
         with guest.step("start_kernel", MILLION, timeout=120) as steps:
             guest.resume()
             for records in steps.batches():
                 stepped = np.isin(records["outcome"], [Outcome.STEPPED, Outcome.REGION])
-                before = np.concatenate([[last], records["pc"][:-1]]) if last else records["pc"]
-                follows = records["instruction_address"][stepped] == before[stepped]
-                assert follows[0 if last else 1 :].all()
+                before = np.concatenate([np.array([last], np.uint64), records["pc"][:-1]])
+                assert (records["instruction_address"] == before)[stepped].all()
                 last, count = int(records["pc"][-1]), count + len(records)
                 outcomes += np.bincount(records["outcome"], minlength=len(Outcome))
         assert steps.finished

@@ -265,6 +265,7 @@ def test_a_vcpu_is_stepped_whatever_runs_there(guest: stepvisor.Guest) -> None:
         guest.run("taskset 2 echo here", 200)
         assert guest.counters()[1].trace_steps > later
         assert {int(v) for records in drain(events) for v in set(records["vcpu"])} == {1}
+    guest.run("taskset 2 echo here")  # it is let go at its next exit
     steps = guest.counters()[1].trace_steps
     guest.run("taskset 2 echo here")
 
