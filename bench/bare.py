@@ -15,10 +15,11 @@ from typing import Self
 
 import numpy as np
 
+from bench.contention import Contention
 from bench.guests import Payload
 from stepvisor.errors import GuestError
 from stepvisor.machine.config import DEFAULT_CPU, MIB, MachineConfig
-from stepvisor.machine.machine import Machine
+from stepvisor.machine.machine import Machine, MachineState
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.interface import ProbeRequest
@@ -33,6 +34,8 @@ MAX_VCPUS = 8
 _BASE = 0x4800_0000
 _MEMORY = 128 * MIB
 _SECONDS = 120.0
+_DRAIN_SECONDS = 0.0005
+_LOOK_SECONDS = 0.05
 _FREQUENCY = 62_500_000
 """Of the counter, on QEMU."""
 
@@ -48,22 +51,28 @@ class BareMachine:
         self.payload = payload
         self.machine = machine
         self._number = 0
-        self._frozen = False
+        self._awake = threading.Event()
+        self._awake.set()
         machine.ram.write(_BASE, payload.path.read_bytes())
         job, results = payload.symbols["job"], payload.symbols["results"]
         self._job = _array(machine, job, _JOB, 1)
         self._results = _array(machine, results, _RESULT, MAX_VCPUS)
 
     def time(self, routine: str, count: int, *, floor_steps: bool = False) -> float:
-        """Seconds that `routine` took on all vCPUs at once, on average, by the physical counter."""
+        """Seconds that `routine` took on all vCPUs at once, on average.
+
+        By the physical counter, less what the host's processors did for others meanwhile.
+        """
         vcpus = self.machine.config.vcpus
+        contention = Contention(self.machine.pid)
         self._number += 1
         job = self._job[0]
         job["routine"], job["count"] = self.payload.symbols[routine], count
         job["steps"] = floor_steps
         self._job["number"] = self._number
         self._await(lambda: bool((self._results["number"][:vcpus] == self._number).all()))
-        return float(self._results["ticks"][:vcpus].mean()) / _FREQUENCY
+        seconds = float(self._results["ticks"][:vcpus].mean()) / _FREQUENCY
+        return seconds * (1 - contention.share(vcpus))
 
     def _await(self, done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _SECONDS
@@ -73,17 +82,31 @@ class BareMachine:
                 raise GuestError("the payload does not answer")
             time.sleep(0.0005)
 
+    def _start(self) -> None:
+        """Wait until the payload takes jobs, and stop."""
+        self.time("loop_base", 1)
+        self.freeze()
+
+    @contextlib.contextmanager
+    def _closed_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
     def freeze(self) -> None:
         """Stop QEMU, so that it takes no time from others. Idempotent."""
-        if not self._frozen:
+        if self._awake.is_set() and self.machine.state is MachineState.RUNNING:
             os.kill(self.machine.pid, signal.SIGSTOP)
-            self._frozen = True
+            self._awake.clear()
 
     @contextlib.contextmanager
     def awake(self) -> Iterator[Self]:
         """It runs while the block lasts, and only then."""
+        self.machine.check_alive()
         os.kill(self.machine.pid, signal.SIGCONT)
-        self._frozen = False
+        self._awake.set()
         try:
             yield self
         finally:
@@ -115,9 +138,9 @@ class FloorMachine(BareMachine):
     ) -> None:
         """Boot, and stop when the payload takes jobs."""
         super().__init__(payload, Machine(_config(vcpus, cpu), floor.path))
-        self.machine.resume()
-        self.time("loop_base", 1)
-        self.freeze()
+        with self._closed_if_it_fails():
+            self.machine.resume()
+            self._start()
 
 
 class MonitorMachine(BareMachine):
@@ -128,19 +151,19 @@ class MonitorMachine(BareMachine):
     ) -> None:
         """Boot, and stop when the payload takes jobs; without `drain` nobody empties the rings."""
         super().__init__(payload, Machine(_config(vcpus, cpu), find_monitor_image()))
-        self.monitor = El2Monitor(
-            self.machine.ram, self._parameters(vcpus), self.machine.check_alive
-        )
+        self._draining = drain
         self._slot = 0
         self._ending = threading.Event()
         self._drainer = threading.Thread(target=self._run, name="drain", daemon=True)
-        self.machine.resume()
-        self.monitor.wait_running(_SECONDS)
-        self._draining = drain
-        if drain:
-            self._drainer.start()
-        self.time("loop_base", 1)
-        self.freeze()
+        with self._closed_if_it_fails():
+            self.monitor = El2Monitor(
+                self.machine.ram, self._parameters(vcpus), self.machine.check_alive
+            )
+            self.machine.resume()
+            self.monitor.wait_running(_SECONDS)
+            if drain:
+                self._drainer.start()
+            self._start()
 
     def request(
         self, symbol: str | int, *, method: Method | None = None, program: int = 0
@@ -187,8 +210,9 @@ class MonitorMachine(BareMachine):
         return super().time(routine, count, floor_steps=floor_steps)
 
     def _run(self) -> None:
-        while not self._ending.wait(0.0005):
-            self._drain()
+        while not self._ending.wait(_DRAIN_SECONDS):
+            if self._awake.wait(_LOOK_SECONDS):
+                self._drain()
 
     def _drain(self) -> None:
         self.monitor.drain()

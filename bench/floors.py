@@ -8,14 +8,14 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.bare import FloorMachine, MonitorMachine
 from bench.guests import build_floor, build_payload
 from bench.sampling import Sample, interleave
 from stepvisor.machine.config import DEFAULT_CPU
 from stepvisor.monitor.interface import ProbeRequest
-from stepvisor.monitor.vocabulary import Event, StepOption
+from stepvisor.monitor.vocabulary import Action, Event, StepEnd, StepOption, Until
 from stepvisor.probe.plan import Method
 from stepvisor.probe.program import read_program
 
@@ -52,7 +52,7 @@ class Bench:
     def floor_step(self) -> float:
         """Seconds of a step exception that does nothing but ask for the next one."""
         with self.floor.awake():
-            return self.floor.time("step_loop", STEP_ROUNDS, floor_steps=True) / self.steps
+            return self.floor.time("step_entry", STEP_ROUNDS, floor_steps=True) / self.steps
 
     def hit(self, routine: str, count: int = HITS) -> float:
         """Seconds of a hit in `routine`, which is probed already."""
@@ -60,14 +60,11 @@ class Bench:
             return self._each(self.monitor, routine, count)
 
     def step(self, options: StepOption) -> float:
-        """Seconds of one instruction that the monitor steps."""
+        """Seconds of one instruction that the monitor steps, of a whole run of the loop."""
         backend = self.monitor.monitor
         with self.monitor.awake():
-            backend.configure_step(options)
-            backend.set_stepping({0}, on=True)
-            taken = self.monitor.time("step_loop", STEP_ROUNDS) / self.steps
-            backend.set_stepping({0}, on=False)
-        return taken
+            backend.configure_step(options, StepEnd(Until.RETURN))
+            return self.monitor.time("step_entry", STEP_ROUNDS) / self.steps
 
     @staticmethod
     def _each(machine: FloorMachine | MonitorMachine, routine: str, count: int) -> float:
@@ -97,6 +94,7 @@ def _probes(machine: MonitorMachine) -> list[ProbeRequest]:
         *(machine.request(f"{name}_site") for name in (*_SLOTS, "loop_exclusive")),
         machine.request("loop_reject_site", program=reject),
         machine.request("loop_step_site", method=Method.STEP),
+        replace(machine.request("step_entry"), action=Action.STEP_START),
     ]
 
 

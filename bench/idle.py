@@ -10,7 +10,7 @@ from bench.userland import COMPILE, DD, PINGPONG, Runner, boot_seconds, clocked
 from stepvisor.machine.config import DEFAULT_CPU
 from stepvisor.trace.guest import Guest
 
-__all__ = ("VCPUS", "Machine", "boot_monitor", "boots", "machines", "workloads")
+__all__ = ("VCPUS", "Machine", "boot_monitor", "booted", "boots", "machines", "workloads")
 
 VCPUS = 2
 
@@ -42,16 +42,21 @@ def machines(kernel: Path, initrd: Path, *, full: bool) -> dict[str, Callable[[]
     return some | more if full else some
 
 
+def booted(machine: Machine) -> float:
+    """Seconds that a machine took to user space; to be asked for right after that."""
+    return boot_seconds(machine.console.text().decode(errors="replace"), machine.pid)
+
+
 def boots(kernel: Path, initrd: Path, *, full: bool) -> dict[str, Callable[[], float]]:
     """Seconds from power-on to user space; each boots a machine of its own."""
-    booted = machines(kernel, initrd, full=full)
-    return {name: _timed(boot) for name, boot in booted.items()}
+    compared = machines(kernel, initrd, full=full)
+    return {name: _timed(boot) for name, boot in compared.items()}
 
 
 def _timed(boot: Callable[[], Machine]) -> Callable[[], float]:
     def measure() -> float:
         with boot() as machine:
-            return boot_seconds(machine.console.text().decode(errors="replace"))
+            return booted(machine)
 
     return measure
 

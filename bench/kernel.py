@@ -12,7 +12,7 @@ from bench.results import IDLE, LINUX, STUB, Ratio, Results
 from bench.sampling import Sample, interleave
 from bench.sections import Stage
 from bench.settings import Settings
-from bench.userland import boot_seconds, initramfs
+from bench.userland import initramfs
 from stepvisor.errors import MachineError, SetupError
 from stepvisor.guest.distribution import GuestFiles
 from stepvisor.trace.guest import Guest
@@ -55,7 +55,7 @@ def linux_section(results: Results, settings: Settings, stage: Stage, files: Gue
             booted[name] = boot()
             stack.callback(booted[name].close)
         machines: dict[str, idle.Machine] = {"native": native, "monitor": guest, **booted}
-        _boots(results, boots, machines)
+        _boots(results, boots, {name: idle.booted(m) for name, m in machines.items()})
         _idle(results, settings, machines, stage)
         _probes(results, settings, native, guest, stage)
         if settings.full:
@@ -88,11 +88,10 @@ def emulator_section(results: Results, settings: Settings, stage: Stage, files: 
     _or_reason(results, LINUX, "TCG plugin", plugin)
 
 
-def _boots(results: Results, boots: dict[str, Sample], machines: dict[str, idle.Machine]) -> None:
+def _boots(results: Results, boots: dict[str, Sample], last: dict[str, float]) -> None:
     """The boots that were ended at once, and as another round those of the machines in use."""
-    for name, machine in machines.items():
-        text = machine.console.text().decode(errors="replace")
-        boots[name] = boots[name].and_another(boot_seconds(text))
+    for name, seconds in last.items():
+        boots[name] = boots[name].and_another(seconds)
     results.ratios["idle_boot"] = Ratio.paired(boots["monitor"], boots["native"])
     _idle_row(results, "boot to user space", boots)
 

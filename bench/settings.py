@@ -28,15 +28,15 @@ class Settings:
 
 FULL = Settings(
     full=True,
-    floor_rounds=41,
-    many_rounds=15,
-    boot_rounds=4,
-    idle_rounds=11,
+    floor_rounds=31,
+    many_rounds=11,
+    boot_rounds=3,
+    idle_rounds=9,
     idle_scale=0.5,
-    linux_rounds=11,
-    reads=50_000,
+    linux_rounds=9,
+    reads=40_000,
     stub_batches=15,
-    rounds=9,
+    rounds=7,
 )
 
 QUICK = Settings(

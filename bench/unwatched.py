@@ -48,6 +48,11 @@ class FloorGuest:
             self.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._machine.pid
+
     def run(self, command: str, timeout: float = 60.0) -> Completed:
         """Run a shell command in the guest."""
         return self._shell.run(command, timeout)

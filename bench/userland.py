@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
+from bench.contention import Contention, share_of_life
 from bench.guests import ROOT, compiler
 from stepvisor.errors import GuestError, SetupError
 from stepvisor.guest.distribution import GuestFiles
@@ -60,6 +61,10 @@ rm -f /tmp/object.* /tmp/words /tmp/words.gz
 class Runner(Protocol):
     """A guest with a shell: under the monitor or not."""
 
+    @property
+    def pid(self) -> int:
+        """Process id of its QEMU."""
+
     def run(self, command: str, timeout: float = 60.0) -> Completed:
         """Run a shell command."""
 
@@ -81,26 +86,33 @@ def initramfs(files: GuestFiles) -> Path:
     return path
 
 
-def boot_seconds(console: str) -> float:
+def boot_seconds(console: str, pid: int) -> float:
     """From power-on to the first instruction of user space, from a console that has said so.
 
-    :raise GuestError: When it has not.
+    Less what the host's processors did for others since QEMU, process `pid`, was started.
+
+    :raise GuestError: When it has not said so.
     """
     for line in console.splitlines():
         if line.startswith(_BOOT_LINE):
-            return int(line.removeprefix(_BOOT_LINE)) / FREQUENCY
+            seconds = int(line.removeprefix(_BOOT_LINE)) / FREQUENCY
+            return seconds * (1 - share_of_life(pid))
     raise GuestError("the guest did not say when user space began")
 
 
 def clocked(runner: Runner, command: str, timeout: float = 120.0) -> float:
     """Seconds of guest time that `command`, a program by its full path, takes.
 
+    Less what the host's processors did for others meanwhile.
+
     :raise GuestError: When it fails.
     """
+    contention = Contention(runner.pid)
     done = runner.run(f"/root/clocked {command} 2>/dev/null", timeout)
     for line in done.output.splitlines():
         if line.startswith(_TICKS_LINE) and not done.exit_code:
-            return int(line.removeprefix(_TICKS_LINE)) / FREQUENCY
+            seconds = int(line.removeprefix(_TICKS_LINE)) / FREQUENCY
+            return seconds * (1 - contention.share())
     raise GuestError(f"`{command}` failed in the guest with {done.exit_code}: {done.output}")
 
 

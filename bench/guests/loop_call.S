@@ -63,10 +63,13 @@ loop_exclusive_site:
 	ret
 	.ltorg
 
-	/* A mixture to step through: step_loop_end - step_loop bytes a round. */
+	/* A mixture to step through: step_loop_end - step_loop bytes a round. The probe is on its entry. */
 	.balign	4096
+	.global	step_entry
 	.global	step_loop
 	.global	step_loop_end
+step_entry:
+	nop
 step_loop:
 	ldr	x1, =word
 	ldr	x2, [x1]

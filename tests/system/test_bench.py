@@ -55,8 +55,8 @@ def test_every_instruction_of_the_loop_is_stepped(bench: Bench) -> None:
     before = counters(bench)
     assert bench.step(StepOption(0)) > 0
     found = counted(bench, before)
-    assert found["trace_steps"] >= bench.steps
-    assert set(found) == {"trace_steps"}
+    assert bench.steps <= found["trace_steps"] <= bench.steps + 2
+    assert "lost" not in found
 
 
 def test_the_floor_traps_at_every_smc_and_every_step(bench: Bench) -> None:
@@ -67,7 +67,7 @@ def test_the_floor_traps_at_every_smc_and_every_step(bench: Bench) -> None:
             return machine.time(routine, count)
 
     free_loop = once(bench.floor, "loop_base", HITS) / HITS
-    free_step = once(bench.floor, "step_loop", STEP_ROUNDS) / bench.steps
+    free_step = once(bench.floor, "step_entry", STEP_ROUNDS) / bench.steps
     assert bench.floor_hit() > 20 * free_loop
     assert bench.floor_step() > 20 * free_step
 

@@ -3,8 +3,12 @@
 import io
 import json
 import math
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.contention import Contention, share_of_life
 from bench.document import write_pages
 from bench.gdbstub import GdbClient, debugger_port
 from bench.results import TARGETS, Ratio, Results, Series, write_json
@@ -201,6 +206,8 @@ def test_the_page_has_everything(tmp_path: Path) -> None:
 
 
 class Guest:
+    pid = os.getpid()
+
     def __init__(self, output: str, exit_code: int = 0) -> None:
         self.output = output
         self.exit_code = exit_code
@@ -211,8 +218,8 @@ class Guest:
 
 
 def test_time_is_read_from_the_guest() -> None:
-    assert clocked(Guest("noise\nbench: ticks 62500000\n"), "/bin/true") == 1.0
-    assert boot_seconds("a\r\nbench: user space at 125000000\r\nb") == 2.0
+    assert 0 < clocked(Guest("noise\nbench: ticks 62500000\n"), "/bin/true") <= 1.0
+    assert 0 < boot_seconds("a\r\nbench: user space at 125000000\r\nb", os.getpid()) <= 2.0
 
 
 @pytest.mark.parametrize("guest", [Guest(""), Guest("bench: ticks 5\n", 1)])
@@ -220,7 +227,40 @@ def test_a_program_that_fails_is_no_measurement(guest: Guest) -> None:
     with pytest.raises(GuestError, match="/bin/false"):
         clocked(guest, "/bin/false")
     with pytest.raises(GuestError, match="user space"):
-        boot_seconds("no such line")
+        boot_seconds("no such line", os.getpid())
+
+
+# Contention.
+
+
+def spin(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def test_a_thread_that_others_hold_up_is_noticed() -> None:
+    """Two processes on one processor: either has to wait for the other."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    rival = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        contention = Contention(os.getpid())
+        spin(1.0)
+        assert 0.2 < contention.share() < 0.99
+        assert 0.2 < contention.waited() < 1.5
+        assert 0 < share_of_life(os.getpid()) < 1
+    finally:
+        rival.kill()
+        rival.wait()
+        os.sched_setaffinity(0, before)
+
+
+def test_a_process_that_is_gone_did_not_wait() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert Contention(child.pid).share() == 0.0
+    assert share_of_life(child.pid) == 0.0
 
 
 # The debugger client.
