@@ -11,6 +11,8 @@
 #include "sysreg.h"
 
 #define MODE_EL0 0UL
+#define VECTORS_SIZE 0x800UL
+#define VECTOR_SIZE 0x80UL
 
 /* The guest's debug state, as it is without us, is put aside. */
 void guest_debug_save(struct vcpu *v)
@@ -47,7 +49,7 @@ u64 step_guest_pstate(const struct vcpu *v)
 	u64 pstate = v->frame.pstate;
 
 	if (v->step.mode == STEP_NONE)
-		return pstate;
+		return v->let_through ? pstate & ~SPSR_ELx_SS : pstate;
 	pstate = hold_guest_pstate(v, pstate) & ~SPSR_ELx_SS;
 	return v->step.guest_ss ? pstate | SPSR_ELx_SS : pstate;
 }
@@ -130,6 +132,14 @@ static bool enabled_without_us(const struct vcpu *v)
 	return (read_sysreg(mdscr_el1) & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
 }
 
+/* At the start of a vector: what was let through has taken an exception, or an interrupt came first. */
+static bool has_taken_exception(const struct vcpu *v)
+{
+	u64 offset = v->frame.pc - read_sysreg(vbar_el1);
+
+	return offset < VECTORS_SIZE && offset % VECTOR_SIZE == 0;
+}
+
 /*
  * Debug exceptions are routed to EL2 for BRK probes, and the guest steps user code itself. To the hardware they are
  * enabled at EL1 then, though the guest has them disabled there: from where its kernel sets MDSCR_EL1.SS to its
@@ -141,6 +151,9 @@ enum trap_result guest_debug_step(struct vcpu *v, u64 esr)
 {
 	bool let_through = v->let_through;
 
+	/* Our bit, by which it was let through, is in SPSR_EL1 then. */
+	if (let_through && has_taken_exception(v))
+		write_sysreg(spsr_el1, read_sysreg(spsr_el1) & ~SPSR_ELx_SS);
 	v->let_through = !enabled_without_us(v);
 	if (v->let_through) {
 		v->frame.pstate |= SPSR_ELx_SS;
