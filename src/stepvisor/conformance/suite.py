@@ -159,6 +159,8 @@ class _Session:
     def run_class(self, case_class: CaseClass) -> ClassResult:
         """One class; whatever happens to the guest is its failure."""
         count = max(int(self._plan.count * case_class.share), 1)
+        if case_class.fresh:
+            self._restart()
         result = self._run(case_class, self._plan.seed, count)
         if result.failures:
             self._restart()

@@ -14,11 +14,10 @@ from stepvisor.conformance.classes.linear import LINEAR
 from stepvisor.conformance.classes.scalable import SCALABLE
 from stepvisor.conformance.classes.system import SYSTEM
 from stepvisor.conformance.classes.tags import TAGS
-from stepvisor.conformance.target import Trap
 
 __all__ = ("CLASSES", "CaseClass")
 
-_ALL = (
+CLASSES: tuple[CaseClass, ...] = (
     *LINEAR,
     *SCALABLE,
     *TAGS,
@@ -29,17 +28,3 @@ _ALL = (
     *EXCLUSIVES,
     *DEBUGGING,
 )
-
-
-def _turn(case_class: CaseClass) -> int:
-    """Probes by BRK come last: from then on a hypervisor may treat debug exceptions otherwise.
-
-    The guests that debug themselves are first among them, when what runs freely still is free.
-    """
-    if case_class.probed is not Trap.BREAKPOINT:
-        return 0
-    return 1 if case_class in DEBUGGING else 2
-
-
-CLASSES: tuple[CaseClass, ...] = tuple(sorted(_ALL, key=_turn))
-"""In the order in which they are run."""

@@ -27,5 +27,7 @@ class CaseClass:
     """How stepping treats interrupts; the cases are dealt out."""
     probed: Trap | None = Trap.CALL
     """By what the cases are run a third time, under probes; None: they are not."""
+    fresh: bool = False
+    """In a new machine, which has no probes behind it."""
     calls: bool = False
     """HVCs are reported, and return."""

@@ -1,5 +1,7 @@
 """The guest debugs itself: its own single-step, breakpoints, watchpoints, BRK, and the OS lock."""
 
+from collections.abc import Callable
+
 from stepvisor.conformance.classes.branches import branch_immediate
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EL0T, EL1H, EXIT, Draft
@@ -178,13 +180,24 @@ def _under_debugger(draft: Draft) -> None:
         draft.watchpoint = (int(watched) & ~7, _WATCHPOINT[EL0T] | 3 << 3 | 255 << 5)
 
 
+def _class(
+    name: str,
+    build: Callable[[Draft], None],
+    *,
+    linear: bool = False,
+    probed: Trap = Trap.CALL,
+) -> CaseClass:
+    """In a new machine: after probes by BRK debug exceptions of what runs freely are not free."""
+    return CaseClass(name, build, linear=linear, probed=probed, fresh=True)
+
+
 DEBUGGING = (
-    CaseClass("debug-breakpoint", _breakpoint),
-    CaseClass("debug-watchpoint", _watchpoint, probed=Trap.BREAKPOINT),
-    CaseClass("debug-single-step", _single_step, probed=Trap.BREAKPOINT),
-    CaseClass("debug-step-user", _step_user, probed=Trap.BREAKPOINT),
-    CaseClass("debug-register", _registers, linear=True),
-    CaseClass("debug-os-lock", _os_lock),
-    CaseClass("debug-locked", _locked, linear=True),
-    CaseClass("debug-user-program", _under_debugger, probed=Trap.BREAKPOINT),
+    _class("debug-breakpoint", _breakpoint),
+    _class("debug-watchpoint", _watchpoint, probed=Trap.BREAKPOINT),
+    _class("debug-single-step", _single_step, probed=Trap.BREAKPOINT),
+    _class("debug-step-user", _step_user, probed=Trap.BREAKPOINT),
+    _class("debug-register", _registers, linear=True),
+    _class("debug-os-lock", _os_lock),
+    _class("debug-locked", _locked, linear=True),
+    _class("debug-user-program", _under_debugger, probed=Trap.BREAKPOINT),
 )
