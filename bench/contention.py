@@ -22,13 +22,6 @@ class Contention:
         self._before = _threads(pid)
         self._start = time.monotonic()
 
-    def waited(self) -> float:
-        """Seconds since then that threads waited, all together: right when they take turns."""
-        after = _threads(self._pid)
-        return _NANO * sum(
-            delayed - self._before.get(thread, (0, 0))[1] for thread, (_, delayed) in after.items()
-        )
-
     def share(self, threads: int = 1) -> float:
         """Share of the time since then that the `threads` busiest ones waited, on average."""
         elapsed = time.monotonic() - self._start

@@ -4,7 +4,6 @@ Time is the host's: while a debugger looks, the guest's clock stands still.
 """
 
 import contextlib
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.contention import Contention
 from bench.gdbstub import GdbClient
 from bench.linux import SYMBOL
 from bench.native import NativeMachine
@@ -70,9 +68,9 @@ def measure_stub(native: NativeMachine, port: Path, batches: int) -> dict[str, S
             client.step()
             client.registers()
 
-        found = {"hit": _batches(native, hit, batches)}
-        found["step"] = _batches(native, client.step, batches)
-        found["step_registers"] = _batches(native, step_and_look, batches)
+        found = {"hit": _batches(hit, batches)}
+        found["step"] = _batches(client.step, batches)
+        found["step_registers"] = _batches(step_and_look, batches)
         client.remove_breakpoint(address)
         client.detach()
     return found
@@ -127,14 +125,11 @@ def _endless_reads(native: NativeMachine) -> Iterator[None]:
         native.run(f"kill {process}")
 
 
-def _batches(native: NativeMachine, event: Callable[[], object], batches: int) -> Sample:
-    """Seconds of an event at which we and QEMU's threads take turns; no time of others' in them."""
+def _batches(event: Callable[[], object], batches: int) -> Sample:
     values = []
     for _ in range(batches):
-        watched = Contention(native.pid), Contention(os.getpid())
         start = time.monotonic()
         for _ in range(_BATCH):
             event()
-        elapsed = time.monotonic() - start
-        values.append(max(elapsed - sum(c.waited() for c in watched), 0.01 * elapsed) / _BATCH)
+        values.append((time.monotonic() - start) / _BATCH)
     return Sample(tuple(values))

@@ -29,14 +29,14 @@ def draw(document: dict[str, Any], pages: Path) -> list[str]:
 def _bars(document: dict[str, Any], pages: Path) -> str:
     """What one event costs, everything next to each other."""
     events = [e for e in document["events"] if e["seconds"] and e["group"] in _COSTS]
-    figure = Figure(figsize=(_SIZE[0], 0.28 * len(events) + 1.2), layout="constrained")
+    figure = Figure(figsize=(_SIZE[0] + 1, 0.28 * len(events) + 1.2), layout="constrained")
     axes = figure.subplots()
     names = [event["what"] for event in events]
     axes.barh(names, [event["seconds"]["median"] for event in events], color="#4477aa")
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.set_xlabel("seconds of one event")
-    axes.set_title(_title("cost of one event", document), fontsize="medium")
+    figure.suptitle(_title("cost of one event", document), fontsize="medium")
     return _save(figure, pages, "events")
 
 

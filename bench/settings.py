@@ -41,13 +41,13 @@ FULL = Settings(
 
 QUICK = Settings(
     full=False,
-    floor_rounds=15,
+    floor_rounds=13,
     many_rounds=7,
     boot_rounds=1,
-    idle_rounds=5,
-    idle_scale=0.3,
-    linux_rounds=5,
+    idle_rounds=4,
+    idle_scale=0.2,
+    linux_rounds=4,
     reads=20_000,
-    stub_batches=5,
+    stub_batches=4,
     rounds=3,
 )

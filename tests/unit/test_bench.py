@@ -248,7 +248,6 @@ def test_a_thread_that_others_hold_up_is_noticed() -> None:
         contention = Contention(os.getpid())
         spin(1.0)
         assert 0.2 < contention.share() < 0.99
-        assert 0.2 < contention.waited() < 1.5
         assert 0 < share_of_life(os.getpid()) < 1
     finally:
         rival.kill()
