@@ -91,13 +91,15 @@ INLINE void fill_hit(const struct vcpu *v, struct sv_record_hit *record, u64 ind
 		record->x[i] = v->frame.x[i];
 }
 
-/* The record of a hit that was recorded, NULL for one that a program rejected. */
-INLINE void conclude(struct vcpu *v, const struct sv_record_hit *record)
+/* The record of a hit that was recorded, NULL for one that a program rejected; what else counts it, or NULL. */
+INLINE void conclude(struct vcpu *v, const struct sv_record_hit *record, u64 *counter)
 {
 	if (record)
 		publish(v, sizeof(*record));
 	else
 		v->status->rejected++;
+	if (counter)
+		++*counter;
 	v->status->fast_hits++;
 }
 
@@ -112,13 +114,32 @@ INLINE struct hot_way perform(struct vcpu *v, const struct slot *slot, u64 pc, u
 }
 
 /* Where a program that begins with comparisons has got to after those that need no more than scratch registers. */
-INLINE u32 decide(const struct vcpu *v, const struct slot *slot)
+INLINE const struct sv_instruction *decide(const struct vcpu *v, const struct slot *slot)
 {
 	const struct sv_instruction *i = program_store(slot->program - 1);
 
 	while (i->opcode == SV_OPCODE_JUMP_COMPARE && hot_is_scratch(i->d))
 		i += 1 + (program_jumps(v, i) ? i->target : 0);
-	return i->opcode;
+	return i;
+}
+
+/* It counts the hit and ends: frequent where every function of a kernel is counted. */
+INLINE bool is_count(const struct sv_instruction *i)
+{
+	return i[0].opcode == SV_OPCODE_COUNT_PROBE && i[1].opcode == SV_OPCODE_REJECT;
+}
+
+/* ACCEPT or REJECT, or what else is left to do; `*count` if a REJECT is to be counted. */
+INLINE u32 decision(const struct vcpu *v, const struct slot *slot, bool *count)
+{
+	const struct sv_instruction *i;
+
+	*count = false;
+	if (!slot->program)
+		return SV_OPCODE_ACCEPT;
+	i = decide(v, slot);
+	*count = is_count(i);
+	return *count ? SV_OPCODE_REJECT : i->opcode;
 }
 
 HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
@@ -126,7 +147,8 @@ HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
 	u64 index = esr & ISS_CALL_IMM16_MASK;
 	const struct slot *slot = slot_at((u32)index);
 	struct sv_record_hit *record = NULL;
-	u32 decision;
+	u32 decided;
+	bool count;
 	u64 busy;
 
 	busy = !__atomic_load_n(&slot->armed, __ATOMIC_RELAXED);
@@ -136,16 +158,16 @@ HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
 	busy |= pstate & SPSR_ELx_SS; /* The guest steps itself. */
 	if (busy || slot->fast == FAST_NEVER)
 		return (struct hot_way){ HOT_GENERAL, 0 };
-	decision = slot->program ? decide(v, slot) : SV_OPCODE_ACCEPT;
-	if (slot->fast == FAST_NONE || decision > SV_OPCODE_REJECT)
+	decided = decision(v, slot, &count);
+	if (slot->fast == FAST_NONE || decided > SV_OPCODE_REJECT)
 		return (struct hot_way){ HOT_WITH_ALL, 0 };
-	if (decision == SV_OPCODE_ACCEPT) {
+	if (decided == SV_OPCODE_ACCEPT) {
 		record = room(v, sizeof(*record));
 		if (!record)
 			return (struct hot_way){ HOT_GENERAL, 0 };
 		fill_hit(v, record, index, pc);
 	}
-	conclude(v, record);
+	conclude(v, record, count ? program_probe_counter(v, index) : NULL);
 	return perform(v, slot, pc, pstate);
 }
 
@@ -160,14 +182,15 @@ static bool is_debugging(void)
  */
 static struct hot_way hit_emulated(struct vcpu *v, const struct slot *slot, u32 index)
 {
-	u32 decision = slot->program ? decide(v, slot) : SV_OPCODE_ACCEPT;
+	bool count;
+	u32 decided = decision(v, slot, &count);
 	struct sv_record_hit *record = NULL;
 	u64 pstate = v->frame.pstate;
 
 	/* A load may meet a watchpoint of the guest's, and a branch whatever the guest's step has to do with it. */
-	if (decision > SV_OPCODE_REJECT || is_debugging())
+	if (decided > SV_OPCODE_REJECT || is_debugging())
 		return (struct hot_way){ HOT_GENERAL, 0 };
-	if (decision == SV_OPCODE_ACCEPT) {
+	if (decided == SV_OPCODE_ACCEPT) {
 		record = room(v, sizeof(*record));
 		if (!record)
 			return (struct hot_way){ HOT_GENERAL, 0 };
@@ -175,7 +198,7 @@ static struct hot_way hit_emulated(struct vcpu *v, const struct slot *slot, u32 
 	}
 	if (!emulate(v, slot))
 		return (struct hot_way){ HOT_GENERAL, 0 };
-	conclude(v, record);
+	conclude(v, record, count ? program_probe_counter(v, index) : NULL);
 	return (struct hot_way){ v->frame.pstate == pstate ? HOT_PC : HOT_FRAME, v->frame.pc };
 }
 

@@ -159,13 +159,6 @@ static u64 *counter(const struct vcpu *v, u64 number)
 	return &counters[v->index * SV_COUNTERS + number];
 }
 
-static u64 *probe_counter(const struct vcpu *v, u32 slot)
-{
-	u64 *counters = (u64 *)(region_base() + SV_PROBE_COUNTERS_OFFSET);
-
-	return &counters[v->index * SV_MAX_SLOTS + slot];
-}
-
 static u64 *bucket(const struct vcpu *v, u64 number, u64 value)
 {
 	u64 *buckets = (u64 *)(region_base() + SV_HISTOGRAMS_OFFSET);
@@ -190,7 +183,7 @@ static void execute(struct machine *m, const struct sv_instruction *i)
 		++*counter(m->v, i->immediate);
 		break;
 	case SV_OPCODE_COUNT_PROBE:
-		++*probe_counter(m->v, m->slot);
+		++*program_probe_counter(m->v, m->slot);
 		break;
 	default:
 		++*bucket(m->v, i->immediate, m->r[i->a]);

@@ -9,6 +9,7 @@
 #ifndef SV_PROGRAM_H
 #define SV_PROGRAM_H
 
+#include "monitor.h"
 #include "types.h"
 #include "vcpu.h"
 
@@ -31,6 +32,14 @@ static inline bool program_jumps(const struct vcpu *v, const struct sv_instructi
 	holds |= left < right ? SV_RELATION_BELOW : 0;
 	holds |= (int64_t)left < (int64_t)right ? SV_RELATION_LESS : 0;
 	return ((holds & i->a) != 0) != (i->b & SV_COMPARISON_INVERTED);
+}
+
+/* What COUNT_PROBE counts up. */
+static inline u64 *program_probe_counter(const struct vcpu *v, u64 slot)
+{
+	u64 *counters = (u64 *)(region_base() + SV_PROBE_COUNTERS_OFFSET);
+
+	return &counters[v->index * SV_MAX_SLOTS + slot];
 }
 
 /* Runs a program for a hit and writes its record, unless it rejects the hit; true if it did not. */

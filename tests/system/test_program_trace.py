@@ -171,3 +171,13 @@ def test_command_line_mistakes(
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_counts_of_the_monitors_ways(guest: stepvisor.Guest) -> None:
+    """The entry takes the shortest way, a SUB of SP and a signature longer ones, a store a step."""
+    places = [f"vfs_read+{4 * n:#x}" for n in range(6)]
+    with guest.trace(*places, where="x2 == 3002", record=False) as trace:
+        guest.run("dd if=/dev/zero of=/dev/null bs=3002 count=1500 2>/dev/null")
+
+    assert set(trace.summary().hits.values()) == {1500}
+    assert len(trace.summary().hits) == len(places)
