@@ -15,19 +15,18 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bench.command import run_command
 from bench.guests import ROOT
 from bench.kernel import emulator_section, linux_section
 from bench.results import Results, write_json
 from bench.sections import Stage, bare_section, many_section
 from bench.settings import FULL, QUICK, Settings
 from bench.table import print_table
-from stepvisor.errors import StepvisorError
 from stepvisor.guest.distribution import default_guest
 from stepvisor.machine.config import DEFAULT_CPU
 from stepvisor.machine.qemu import find_qemu, qemu_version
 
 _JSON = ROOT / "build" / "bench.json"
-_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -35,13 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only what the ratios need")
     arguments = parser.parse_args()
-    try:
-        return _run(QUICK if arguments.quick else FULL)
-    except StepvisorError as error:
-        sys.stderr.write(f"bench: error: {error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    return run_command(lambda: _run(QUICK if arguments.quick else FULL))
 
 
 def _run(settings: Settings) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from bench.bare import FloorMachine, MonitorMachine
+from bench.command import run_command
 from bench.guests import build_floor, build_payload
 from bench.sampling import Sample, interleave
 from stepvisor.machine.config import DEFAULT_CPU
@@ -149,6 +150,10 @@ def main() -> int:
     parser.add_argument("--more", action="store_true", help="other instructions and plans, too")
     parser.add_argument("--cpu", default=DEFAULT_CPU, help="QEMU CPU model (default: %(default)s)")
     arguments = parser.parse_args()
+    return run_command(lambda: _report(arguments))
+
+
+def _report(arguments: argparse.Namespace) -> int:
     with open_bench(arguments.cpu) as bench:
         samples = measure_floors(bench, arguments.rounds, more=arguments.more)
         blocked = sum(c.blocked_ticks for c in bench.monitor.monitor.counters())

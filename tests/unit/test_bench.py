@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.command import run_command
 from bench.contention import Contention, share_of_life
 from bench.document import write_pages
 from bench.gdbstub import GdbClient, debugger_port
@@ -23,7 +24,7 @@ from bench.results import TARGETS, Ratio, Results, Series, write_json
 from bench.sampling import Sample, interleave
 from bench.table import format_number, format_seconds, print_table
 from bench.userland import boot_seconds, clocked
-from stepvisor.errors import GuestError, MachineError
+from stepvisor.errors import GuestError, MachineError, SetupError
 from stepvisor.trace.shell import Completed
 
 RATIO_KEYS = {
@@ -228,6 +229,20 @@ def test_a_program_that_fails_is_no_measurement(guest: Guest) -> None:
         clocked(guest, "/bin/false")
     with pytest.raises(GuestError, match="user space"):
         boot_seconds("no such line", os.getpid())
+
+
+# Commands.
+
+
+def test_an_error_is_one_line_and_ctrl_c_none(capsys: pytest.CaptureFixture[str]) -> None:
+    def raises(error: BaseException) -> int:
+        raise error
+
+    assert run_command(lambda: 0) == 0
+    assert run_command(lambda: raises(SetupError("no compiler"))) == SetupError.exit_code
+    assert capsys.readouterr().err == "bench: error: no compiler\n"
+    assert run_command(lambda: raises(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 # Contention.
