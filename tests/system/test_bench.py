@@ -62,12 +62,13 @@ def test_every_instruction_of_the_loop_is_stepped(bench: Bench) -> None:
 def test_the_floor_traps_at_every_smc_and_every_step(bench: Bench) -> None:
     """Hundreds of times what the loops take without a trap."""
 
-    def once(machine: BareMachine, routine: str, count: int) -> float:
+    def free(machine: BareMachine, routine: str, count: int) -> float:
+        """The best of a few: the first one is translated first."""
         with machine.awake():
-            return machine.time(routine, count)
+            return min(machine.time(routine, count) for _ in range(5))
 
-    free_loop = once(bench.floor, "loop_base", HITS) / HITS
-    free_step = once(bench.floor, "step_entry", STEP_ROUNDS) / bench.steps
+    free_loop = free(bench.floor, "loop_base", HITS) / HITS
+    free_step = free(bench.floor, "step_entry", STEP_ROUNDS) / bench.steps
     assert bench.floor_hit() > 20 * free_loop
     assert bench.floor_step() > 20 * free_step
 
