@@ -24,6 +24,7 @@ __all__ = ("Callback", "Consumer", "EventHub")
 Callback = Callable[[GuestEvent], Answer | None]
 """Gets an event, returns what the vCPU does next; None is Answer.CONTINUE."""
 
+_ROUNDS_TO_BE_SEEN = 3
 _HOT_SECONDS = 0.02
 _BUSY_SECONDS = 0.0005
 _IDLE_SECONDS = 0.005
@@ -66,6 +67,8 @@ class Consumer:
         self._spool = Spool(EVENT_DTYPE)
         self._order = InOrder()
         self._turned = threading.Condition()
+        self._rounds = 0
+        self._ended = False
 
     def answers(self, event: GuestEvent) -> bool:
         """Whether a vCPU waits for its callback at `event`."""
@@ -74,13 +77,24 @@ class Consumer:
     def round(self, arrays: list[NDArray[np.void]]) -> None:
         """What one round over the rings brought of its events; often nothing."""
         ready = self._order.round(arrays)
-        if len(ready):
-            self._put(ready)
+        with self._turned:
+            self._rounds += 1
+        self._put(ready)
 
     def flush(self, error: Exception | None = None) -> None:
         """No more comes, because of `error` or by intent."""
         self.error = self.error or error
+        with self._turned:
+            self._ended = True
         self._put(self._order.rest())
+
+    def sync(self) -> None:
+        """Wait until every event recorded before this call can be read, or no more will come."""
+        with self._turned:
+            # The round under way may have passed a ring already, and what the next one finds is
+            # kept for one more, to be put in order.
+            target = self._rounds + _ROUNDS_TO_BE_SEEN
+            self._turned.wait_for(lambda: self._rounds >= target or self._ended)
 
     def read(self, timeout: float = 0.0) -> NDArray[np.void] | None:
         """The next events, waiting at most `timeout` seconds; None when there are none."""

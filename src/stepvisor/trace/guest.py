@@ -445,6 +445,7 @@ class Guest:
         self._traces.clear()
         if hasattr(self, "_hub"):
             self._hub.close()
+            del self._hub  # it knows the monitor, whose views of RAM keep a descriptor each
         if self._monitor is not None:
             self._monitor.close()
             self._monitor = None

@@ -111,6 +111,7 @@ class Listener:
 
     def __iter__(self) -> Iterator[GuestEvent]:
         """The events recorded so far that have not been read."""
+        self._started().sync()
         while (records := self.read()) is not None:
             yield from self._each(records)
 
