@@ -192,13 +192,24 @@ void stage2_select_stub(void)
 	select_root(stub_root, 0);
 }
 
+/*
+ * The one place that indexes the roots. The guest's own tables may lead to any address of 52 bits, so an
+ * address that no root describes is an answer here, not a mistake of the caller: NULL.
+ */
+static u64 *root_entry(u32 view, ipa_t page)
+{
+	u64 index = page.raw / GIGABYTE;
+
+	return view < VIEWS && index < ROOT_ENTRIES ? &roots[view][index] : NULL;
+}
+
 static u64 *level2_entry(u32 view, ipa_t page)
 {
-	u64 descriptor = roots[view][page.raw / GIGABYTE];
+	const u64 *root = root_entry(view, page);
 
-	if ((descriptor & DESC_TYPE) != DESC_TABLE)
+	if (!root || (*root & DESC_TYPE) != DESC_TABLE)
 		return NULL;
-	return (u64 *)(descriptor & DESC_ADDRESS) + page.raw / BLOCK_SIZE % ENTRIES;
+	return (u64 *)(*root & DESC_ADDRESS) + page.raw / BLOCK_SIZE % ENTRIES;
 }
 
 static u64 *level3_entry(u32 view, ipa_t page)
@@ -235,10 +246,10 @@ static bool split_entry(u64 *entry, u64 unit)
 
 bool stage2_split(u32 view, ipa_t page)
 {
-	u64 *root_entry = &roots[view][page.raw / GIGABYTE];
+	u64 *root = root_entry(view, page);
 	u64 *entry;
 
-	if ((*root_entry & DESC_TYPE) == DESC_BLOCK && !split_entry(root_entry, BLOCK_SIZE))
+	if (!root || ((*root & DESC_TYPE) == DESC_BLOCK && !split_entry(root, BLOCK_SIZE)))
 		return false;
 	entry = level2_entry(view, page);
 	if (!entry)
@@ -284,6 +295,8 @@ bool stage2_target(u32 view, ipa_t page, pa_t *target)
 	const u64 *entry = level3_entry(view, page);
 	u64 value = entry ? __atomic_load_n(entry, __ATOMIC_ACQUIRE) : 0;
 
+	if (!root_entry(view, page))
+		return false;
 	*target = entry ? pa(value & DESC_ADDRESS) : ipa_identity(ipa_page(page));
 	return !entry || (value & DESC_VALID) != 0;
 }
