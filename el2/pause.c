@@ -7,7 +7,7 @@
 #include "monitor.h"
 #include "sysreg.h"
 
-static struct lock lock; /* over the next four */
+static struct lock lock; /* protects the four variables below */
 static u32 pausing;	 /* vCPUs that wait for the host */
 static u32 stopped;	 /* vCPUs at EL2 that will stay there until none is */
 static u64 stopped_at;	 /* counter when the last one stopped, 0 while one runs */
@@ -32,11 +32,25 @@ static u32 online(void)
 	return count;
 }
 
+/* The guest's clock stands from when the last of its running vCPUs has stopped. */
+static void stop_clock_if_last(void)
+{
+	if (stopped >= online() && !stopped_at)
+		stopped_at = read_sysreg(cntpct_el0);
+}
+
 static void count_stopped(void)
 {
 	stopped++;
-	if (stopped >= online() && !stopped_at)
-		stopped_at = read_sysreg(cntpct_el0);
+	stop_clock_if_last();
+}
+
+void pause_one_less(void)
+{
+	lock_take(&lock);
+	if (pausing)
+		stop_clock_if_last();
+	lock_release(&lock);
 }
 
 void pause_begin(struct vcpu *v)

@@ -6,6 +6,7 @@
 #include "guest_state.h"
 #include "host.h"
 #include "monitor.h"
+#include "pause.h"
 #include "sysreg.h"
 #include "vgic.h"
 
@@ -51,6 +52,15 @@ static bool claim_power(struct vcpu *target, u32 *was)
 					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+/* Only what was claimed: the target's own CPU_OFF may have been refused meanwhile, then it is on. */
+static void disclaim_power(struct vcpu *target)
+{
+	u32 was = POWER_STARTING;
+
+	__atomic_compare_exchange_n(&target->power, &was, POWER_OFF, false, __ATOMIC_ACQ_REL,
+				    __ATOMIC_RELAXED);
+}
+
 /* The target core enters the monitor first, which then enters the guest where it asked. */
 static int64_t cpu_on(struct vcpu *v)
 {
@@ -69,7 +79,7 @@ static int64_t cpu_on(struct vcpu *v)
 	target->context = v->frame.x[3];
 	status = (int64_t)power_on(target, v->frame.x[1], v->frame.x[0]);
 	if (status)
-		__atomic_store_n(&target->power, POWER_OFF, __ATOMIC_RELEASE);
+		disclaim_power(target);
 	return status;
 }
 
@@ -79,6 +89,7 @@ static void cpu_off(struct vcpu *v)
 	vgic_give_back(v);
 	v->status->online = 0;
 	__atomic_store_n(&v->power, POWER_OFF, __ATOMIC_RELEASE);
+	pause_one_less();
 	forward(v);
 	/* Refused: the core goes on. */
 	__atomic_store_n(&v->power, POWER_ON, __ATOMIC_RELEASE);
@@ -95,11 +106,36 @@ static void cpu_suspend(struct vcpu *v)
 	forward(v);
 }
 
+/* The host is told before, as the call does not return; where it does, it was refused, and nothing has changed. */
+static void system_off(struct vcpu *v)
+{
+	u32 off = SV_STATE_OFF;
+	u32 before = __atomic_exchange_n(&control()->state, off, __ATOMIC_ACQ_REL);
+
+	forward(v);
+	/* Another vCPU may have found the host gone meanwhile: that stands. */
+	__atomic_compare_exchange_n(&control()->state, &off, before, false, __ATOMIC_ACQ_REL,
+				    __ATOMIC_RELAXED);
+}
+
+/* What is not let through does not exist for the guest, whatever the firmware says of it. */
+static void features(struct vcpu *v)
+{
+	if (firmware_call_is_known((u32)v->frame.x[1]))
+		forward(v);
+	else
+		v->frame.x[0] = (u64)PSCI_NOT_SUPPORTED;
+}
+
 static void carry_out(struct vcpu *v)
 {
-	u32 function = (u32)v->frame.x[0];
+	u64 function = v->frame.x[0];
 
-	switch (function & ~PSCI_64BIT) {
+	if (!firmware_call_is_known(function)) {
+		v->frame.x[0] = (u64)PSCI_NOT_SUPPORTED;
+		return;
+	}
+	switch (function & ~(u64)SMCCC_64BIT) {
 	case PSCI_CPU_ON:
 		v->frame.x[0] = (u64)cpu_on(v);
 		break;
@@ -112,8 +148,11 @@ static void carry_out(struct vcpu *v)
 	case PSCI_SYSTEM_OFF:
 	case PSCI_SYSTEM_RESET:
 	case PSCI_SYSTEM_RESET2:
-		monitor_set_state(SV_STATE_OFF);
-		forward(v);
+		system_off(v);
+		break;
+	case PSCI_FEATURES:
+	case SMCCC_ARCH_FEATURES:
+		features(v);
 		break;
 	default:
 		forward(v);

@@ -20,6 +20,9 @@ void pause_end(struct vcpu *v);
 /* At the end of every exit, and before a vCPU's first entry: waits while another one's pause lasts. */
 void pause_check(struct vcpu *v);
 
+/* This vCPU no longer counts as running: it may have been the last that a pause waited for. */
+void pause_one_less(void);
+
 /* CNTVOFF_EL2 of a vCPU that comes up. */
 u64 pause_virtual_offset(void);
 

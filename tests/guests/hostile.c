@@ -293,6 +293,13 @@ static void firmware(void)
 		{ "suspend-standby", 0xc4000001, { 0, GUEST_RAM_BASE, 0 } },
 		{ "migrate", 0xc4000005, { self() } },
 		{ "set-suspend-mode", 0x8400000f, { 1 } },
+		{ "reset2", 0x84000012, { 0 } },
+		{ "reset2-64-bit", 0xc4000012, { 0 } },
+		{ "off-high-bits", PSCI_SYSTEM_OFF | 1UL << 32, { 0 } },
+		{ "reset-high-bits", 0x84000009 | 1UL << 40, { 0 } },
+		{ "suspend-system", 0xc400000e, { GUEST_RAM_BASE, 0 } },
+		{ "features-suspend-system", PSCI_FEATURES, { 0xc400000e } },
+		{ "sdei-register", 0xc4000021, { 0, GUEST_RAM_BASE, 0 } },
 	};
 
 	/* Standby ends with an interrupt: one is there already. */
