@@ -111,9 +111,14 @@ enum trap_result trap_data_abort(struct vcpu *v, u64 esr)
 
 static void fetch_shadowed(struct vcpu *v, u64 esr)
 {
-	/* A table walk of the fetch read a shadowed page. */
-	if (esr & ISS_DABT_S1PTW)
-		step_data_access(v, fault_page(), false);
+	/*
+	 * A table walk of the fetch read a shadowed page. The instruction is fetched in another view, where no
+	 * probe stands: a hit of one at this place is noticed here.
+	 */
+	if (esr & ISS_DABT_S1PTW) {
+		if (!hit_unfetched(v))
+			step_data_access(v, fault_page(), false);
+	}
 	/* EL0, where SMCs stand. Until every vCPU would take a BRK to EL2, the fetch just faults again. */
 	else if (brk_route(v))
 		shadow_admit_user(fault_page());

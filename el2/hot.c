@@ -103,13 +103,23 @@ INLINE void conclude(struct vcpu *v, const struct sv_record_hit *record, u64 *co
 	v->status->fast_hits++;
 }
 
-/* The forms that most function entries have. They cannot fail. */
-INLINE struct hot_way perform(struct vcpu *v, const struct slot *slot, u64 pc, u64 pstate)
+/* The forms that most function entries have, read out of the slot. They cannot fail. */
+struct form {
+	bool move;
+	u8 d, m;
+};
+
+INLINE struct form form_of(const struct slot *slot)
+{
+	return (struct form){ slot->fast == FAST_MOVE, slot->d, slot->m };
+}
+
+INLINE struct hot_way perform(struct vcpu *v, struct form form, u64 pc, u64 pstate)
 {
 	bool landed = pstate & SPSR_ELx_BTYPE_MASK;
 
-	if (slot->fast == FAST_MOVE)
-		v->frame.x[slot->d] = v->frame.x[slot->m];
+	if (form.move)
+		v->frame.x[form.d] = v->frame.x[form.m];
 	return (struct hot_way){ landed ? HOT_LANDED : HOT_PC, pc + INSTRUCTION_SIZE };
 }
 
@@ -146,12 +156,14 @@ HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
 {
 	u64 index = esr & ISS_CALL_IMM16_MASK;
 	const struct slot *slot = slot_at((u32)index);
+	u32 life = __atomic_load_n(&slot->life, __ATOMIC_RELAXED);
 	struct sv_record_hit *record = NULL;
+	struct form form;
 	u32 decided;
 	bool count;
 	u64 busy;
 
-	busy = !__atomic_load_n(&slot->armed, __ATOMIC_RELAXED);
+	busy = !(life & SLOT_STATE_MASK);
 	order_loads(); /* The rest of the slot after that it is valid. */
 	busy |= slot->va ^ pc;
 	busy |= disturbance(v) | v->step.mode | (v->view ^ SV_VIEW_PROBED) | (u64)v->tracer;
@@ -167,8 +179,12 @@ HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
 			return (struct hot_way){ HOT_GENERAL, 0 };
 		fill_hit(v, record, index, pc);
 	}
+	form = form_of(slot);
+	order_loads(); /* All that was read of the slot before this second look: it may have become another probe's. */
+	if (__atomic_load_n(&slot->life, __ATOMIC_RELAXED) != life)
+		return (struct hot_way){ HOT_GENERAL, 0 };
 	conclude(v, record, count ? program_probe_counter(v, index) : NULL);
-	return perform(v, slot, pc, pstate);
+	return perform(v, form, pc, pstate);
 }
 
 static bool is_debugging(void)
@@ -206,14 +222,16 @@ static struct hot_way hit_emulated(struct vcpu *v, const struct slot *slot, u32 
 struct hot_way hot_hit_with_all(struct vcpu *v)
 {
 	u32 index = (u32)(read_sysreg(esr_el2) & ISS_CALL_IMM16_MASK);
-	const struct slot *slot = slot_at(index);
+	struct slot slot;
 
-	if (slot->fast == FAST_NONE)
-		return hit_emulated(v, slot, index);
-	if (!program_run(v, slot->program, index))
+	if (!slot_take(index, &slot) || slot.va != v->frame.pc || slot.fast == FAST_NEVER)
+		return (struct hot_way){ HOT_GENERAL, 0 };
+	if (slot.fast == FAST_NONE)
+		return hit_emulated(v, &slot, index);
+	if (!program_run(v, slot.program, index))
 		v->status->rejected++;
 	v->status->fast_hits++;
-	if (perform(v, slot, v->frame.pc, v->frame.pstate).how == HOT_LANDED)
+	if (perform(v, form_of(&slot), v->frame.pc, v->frame.pstate).how == HOT_LANDED)
 		v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
 	v->frame.pc += INSTRUCTION_SIZE;
 	return (struct hot_way){ HOT_FRAME, 0 };

@@ -261,14 +261,14 @@ static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *prob
 	fill_slot(slot, probe);
 	slot->next = shadow->first_slot;
 	shadow->first_slot = probe->slot;
-	slot_set_armed(slot, SLOT_ADDED);
+	slot_set_state(slot, SLOT_ADDED);
 	control()->probes++;
 	return SV_STATUS_OK;
 }
 
 static void forget_slot(u32 index)
 {
-	slot_set_armed(slot_at(index), SLOT_FREE);
+	slot_set_state(slot_at(index), SLOT_FREE);
 	control()->probes--;
 }
 
@@ -288,7 +288,7 @@ static void drop_added(struct shadow *shadow)
 
 	for (u32 i = shadow->first_slot; i; i = next) {
 		next = slot_at(i)->next;
-		if (slot_at(i)->armed != SLOT_ADDED)
+		if (slot_state(slot_at(i)) != SLOT_ADDED)
 			continue;
 		unlink_slot(shadow, i);
 		forget_slot(i);
@@ -310,7 +310,7 @@ static void drop_batch(struct batch batch)
 static void settle(const struct sv_probe_descriptor *probes, u32 count)
 {
 	for (u32 i = 0; i < count; i++)
-		slot_set_armed(slot_at(probes[i].slot), SLOT_ARMED);
+		slot_set_state(slot_at(probes[i].slot), SLOT_ARMED);
 }
 
 u32 shadow_arm(const struct sv_probe_descriptor *probes, u32 count, u32 *failed)
@@ -436,6 +436,20 @@ void shadow_refresh(struct vcpu *v, ipa_t page)
 	lock_release(&lock);
 	/* Outside the lock: a full ring makes this vCPU wait for the host. */
 	report_changed(v, changed);
+}
+
+u32 shadow_find_probe(ipa_t address)
+{
+	const struct shadow *shadow;
+	u32 found = 0;
+
+	lock_take(&lock);
+	shadow = find_shadow(ipa_page(address));
+	for (u32 i = shadow ? shadow->first_slot : 0; i && !found; i = slot_at(i)->next)
+		if (slot_at(i)->address.raw == address.raw)
+			found = i;
+	lock_release(&lock);
+	return found;
 }
 
 void shadow_admit_user(ipa_t page)

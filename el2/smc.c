@@ -7,6 +7,7 @@
 #include "program.h"
 #include "psci.h"
 #include "ring.h"
+#include "shadow.h"
 #include "slot.h"
 #include "step.h"
 #include "tracer.h"
@@ -30,29 +31,42 @@ static bool record_hit(struct vcpu *v, const struct slot *slot, u32 index)
 
 static enum trap_result hit(struct vcpu *v, u32 index)
 {
-	const struct slot *slot = slot_at(index);
+	struct slot slot;
 	u64 pc = v->frame.pc;
 
 	/* Nobody listens: the vCPU leaves this exit in the open view and runs the original there. */
-	if (monitor_unprobed())
+	if (monitor_unprobed() || !slot_take(index, &slot))
 		return TRAP_RETRY;
 	if (is_private_slot(index)) {
 		if (tracer_private_hit(v, index))
 			return TRAP_RETRY;
 	} else {
-		tracer_hit(v, slot, record_hit(v, slot, index));
+		tracer_hit(v, &slot, record_hit(v, &slot, index));
 	}
 	/* The answer to its first event sent the guest elsewhere. */
 	if (v->frame.pc != pc)
 		return TRAP_RETRY;
 	/* A tracer's step is under way, or starts here: it wants to see the instruction run. */
-	if (slot->plan == SV_PLAN_EMULATE && v->step.mode == STEP_NONE && !v->tracer &&
-	    emulate(v, slot)) {
+	if (slot.plan == SV_PLAN_EMULATE && v->step.mode == STEP_NONE && !v->tracer &&
+	    emulate(v, &slot)) {
 		v->status->emulated++;
 		return TRAP_RETRY;
 	}
-	step_displaced(v, slot);
+	step_displaced(v, &slot);
 	return TRAP_RETRY;
+}
+
+bool hit_unfetched(struct vcpu *v)
+{
+	ipa_t address;
+	u32 word, index;
+
+	if (v->view != SV_VIEW_PROBED || !read_guest_instruction(v->frame.pc, &word, &address))
+		return false;
+	index = shadow_find_probe(address);
+	if (index)
+		hit(v, index);
+	return index != 0;
 }
 
 /*
@@ -79,10 +93,12 @@ static enum whose find_owner(const struct vcpu *v, u32 immediate)
 	/* In the other views every trap is the guest's own. */
 	if (!immediate || v->view != SV_VIEW_PROBED)
 		return GUESTS_OWN;
-	if (slot_armed(slot) && slot->va == v->frame.pc)
-		return PLANTED;
+	/*
+	 * A probe belongs to the instruction in memory: another process may have code of its own at the same virtual
+	 * address. That address decides only where the translation cannot be had.
+	 */
 	if (!read_guest_instruction(v->frame.pc, &word, &address))
-		return STALE;
+		return slot_armed(slot) && slot->va == v->frame.pc ? PLANTED : STALE;
 	if (is_guests_own(word, address, immediate))
 		return GUESTS_OWN;
 	return slot_armed(slot) && slot->address.raw == address.raw ? PLANTED : STALE;

@@ -3,24 +3,51 @@
 
 #include "arch_gen.h"
 #include "monitor.h"
+#include "stage2.h"
 #include "sysreg.h"
+#include "vcpu.h"
 
 #define PAN_TRANSLATES 2UL /* FEAT_PAN2 */
 #define ATTR_WRITE_BACK 0x44UL
 #define ATTR_OUTER_ALLOCATES 0x30UL
 #define ATTR_INNER_ALLOCATES 0x03UL
 
-static u64 address_translate(u64 va, bool never_users)
+static u64 ask_hardware(u64 va, bool never_users)
 {
-	u64 guest_par = read_sysreg(par_el1);
-	u64 par;
-
 	if (never_users)
 		asm volatile("sys #0, c7, c9, #0, %0" ::"r"(va) : "memory"); /* AT S1E1RP */
 	else
 		asm volatile("at s1e1r, %0" ::"r"(va) : "memory");
 	isb(); /* The result is in PAR_EL1 after a context synchronisation event. */
-	par = read_sysreg(par_el1);
+	return read_sysreg(par_el1);
+}
+
+/* The walk itself was refused by stage 2, which happens where a translation table shares its page with a probe. */
+static bool walk_met_shadow(u64 par)
+{
+	return (par & PAR_EL1_F) && (par & PAR_EL1_FAULT_S) && (par & PAR_EL1_FAULT_PTW);
+}
+
+/* The walk once more in the view in which shadowed pages can be read. */
+static u64 ask_in_pristine_view(u64 va, bool never_users)
+{
+	u64 par;
+
+	stage2_select(SV_VIEW_PRISTINE);
+	isb();
+	par = ask_hardware(va, never_users);
+	stage2_select(vcpu_current()->view);
+	isb();
+	return par;
+}
+
+static u64 address_translate(u64 va, bool never_users)
+{
+	u64 guest_par = read_sysreg(par_el1);
+	u64 par = ask_hardware(va, never_users);
+
+	if (walk_met_shadow(par))
+		par = ask_in_pristine_view(va, never_users);
 	write_sysreg(par_el1, guest_par);
 	return par;
 }

@@ -23,6 +23,9 @@ void shadow_disarm_all(void);
 /* Whether PROBED leads elsewhere than to the guest's own page. */
 bool shadow_exists(ipa_t page);
 
+/* The slot of the probe on the instruction at this address, 0 if there is none. */
+u32 shadow_find_probe(ipa_t address);
+
 /* The guest executes this page at EL0: its probes are planted as BRK from here on. */
 void shadow_admit_user(ipa_t page);
 

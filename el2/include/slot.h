@@ -21,6 +21,9 @@ enum slot_state {
 	SLOT_ADDED, /* armed, by a batch that may still be refused */
 };
 
+#define SLOT_STATE_MASK 3U
+#define SLOT_GENERATION 4U /* one more use of the slot */
+
 struct slot {
 	u64 va;	       /* where the guest executes it */
 	ipa_t address; /* where it lies */
@@ -28,7 +31,7 @@ struct slot {
 	u16 plan;      /* SV_PLAN_* */
 	u8 trap;       /* SV_TRAP_* */
 	u8 action;     /* SV_ACTION_* */
-	u32 armed;     /* enum slot_state */
+	u32 life;      /* enum slot_state, and above it how often the slot has been used */
 	u32 next;      /* next slot of the same page, 0 ends the list */
 	/* The displaced instruction, decoded; as in struct sv_probe_descriptor. */
 	u16 operand;
@@ -50,14 +53,38 @@ static inline struct slot *slot_at(u32 index)
 	return (struct slot *)(region_base() + SV_SLOTS_OFFSET) + index;
 }
 
-static inline bool slot_armed(const struct slot *slot)
+static inline enum slot_state slot_state(const struct slot *slot)
 {
-	return __atomic_load_n(&slot->armed, __ATOMIC_ACQUIRE) != 0;
+	return (enum slot_state)(__atomic_load_n(&slot->life, __ATOMIC_ACQUIRE) & SLOT_STATE_MASK);
 }
 
-static inline void slot_set_armed(struct slot *slot, enum slot_state state)
+static inline bool slot_armed(const struct slot *slot)
 {
-	__atomic_store_n(&slot->armed, state, __ATOMIC_RELEASE);
+	return slot_state(slot) != SLOT_FREE;
+}
+
+/* The shadows' lock is held: nobody else changes it. */
+static inline void slot_set_state(struct slot *slot, enum slot_state state)
+{
+	u32 generation = slot->life & ~SLOT_STATE_MASK;
+
+	if (state == SLOT_ADDED)
+		generation += SLOT_GENERATION;
+	__atomic_store_n(&slot->life, generation | state, __ATOMIC_RELEASE);
+}
+
+/*
+ * Copies an armed slot; false if it is free, or changed meanwhile. A hit works on its copy: while it waits for
+ * the host the slot itself may be disarmed and given to another probe.
+ */
+static inline bool slot_take(u32 index, struct slot *copy)
+{
+	const struct slot *slot = slot_at(index);
+	u32 life = __atomic_load_n(&slot->life, __ATOMIC_ACQUIRE);
+
+	*copy = *slot;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* All of the copy before the second look. */
+	return (life & SLOT_STATE_MASK) && __atomic_load_n(&slot->life, __ATOMIC_RELAXED) == life;
 }
 
 #define SMC_BASE 0xd4000003U

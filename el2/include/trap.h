@@ -29,6 +29,9 @@ enum trap_result trap_breakpoint(struct vcpu *v, u64 esr);
 enum trap_result trap_brk(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_brk(struct vcpu *v, u64 esr);
 
+/* The instruction at the PC could not be fetched in the probed view: whether a probe is there, which counts as hit. */
+bool hit_unfetched(struct vcpu *v);
+
 /* From the vectors. */
 void trap_sync(struct vcpu *v);
 void trap_irq(struct vcpu *v);

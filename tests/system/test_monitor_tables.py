@@ -1,0 +1,82 @@
+"""The guest's own translation tables: wherever they lie and lead, no probe is deceived."""
+
+from dataclasses import replace
+
+import pytest
+from bare import CPUS, BareGuest, run_native
+
+from stepvisor._gen import wire
+from stepvisor.monitor.interface import Trap
+from stepvisor.probe.plan import Method
+
+pytestmark = pytest.mark.system
+
+_BEYOND, _WALKS, _ALIAS_SMC, _ALIAS_BRK = 1, 2, 3, 4
+_WINDOW = 0x1_0000_0000
+_SLOT = 7
+_CALLS = 100
+
+_cpus = pytest.mark.parametrize("cpu", [CPUS[0], CPUS[-1]])
+
+_FAR_PAGES = (
+    pytest.param(0xFFF_FFFF_F000, id="2^44"),
+    pytest.param(0x100_0000_0000, id="first-beyond"),
+    pytest.param(0xFF_FFFF_F000, id="last-within"),
+    pytest.param(0x4000_0000, id="monitor"),
+    pytest.param(0x4BFF_F000, id="last-of-ram"),
+    pytest.param(0x4C00_0000, id="behind-ram"),
+)
+
+
+@_cpus
+@pytest.mark.parametrize("page", _FAR_PAGES)
+def test_page_behind_a_probed_one_leads_anywhere(cpu: str, page: int) -> None:
+    variables = {"scene": _BEYOND, "far_page": page}
+    with BareGuest("tables", cpu=cpu, variables=variables) as guest:
+        guest.ready("arm")
+        guest.arm("one_page")
+        guest.go()
+        guest.ready("done")
+        guest.monitor._mailbox.command(wire.Command.PING)
+        guest.go()
+        assert guest.finish().failures == []
+        guest.assert_clean()
+
+
+@_cpus
+@pytest.mark.parametrize("method", [Method.STEP, None])
+def test_table_in_a_probed_page_hides_no_hit(cpu: str, method: Method | None) -> None:
+    with BareGuest("tables", cpu=cpu, variables={"scene": _WALKS}) as guest:
+        guest.ready("arm")
+        guest.arm("table_code", "elsewhere", method=method)
+        guest.go()
+        guest.ready("again")
+        assert guest.hits_of(2) == _CALLS
+        guest.go()
+        guest.ready("done")
+        assert guest.hits_of(2) == 2 * _CALLS
+        guest.go()
+        assert guest.finish().failures == []
+        guest.assert_clean()
+
+
+@_cpus
+@pytest.mark.parametrize(
+    ("scene", "symbol", "trap"),
+    [(_ALIAS_SMC, "one_page", Trap.SMC), (_ALIAS_BRK, "user_one", Trap.BRK)],
+    ids=["smc", "brk-of-a-process"],
+)
+def test_another_page_at_a_probed_address_is_its_own(
+    cpu: str, scene: int, symbol: str, trap: Trap
+) -> None:
+    with BareGuest("tables", cpu=cpu, variables={"scene": scene}) as guest:
+        guest.ready("arm")
+        request = guest.request(symbol, _SLOT, Method.STEP, trap)
+        guest.monitor.arm([replace(request, va=_WINDOW)])
+        guest.go()
+        guest.ready("done")
+        assert guest.hits_of(_SLOT) == 1
+        guest.go()
+        values = guest.finish().values
+
+    assert values == run_native("tables", cpu=cpu, variables={"scene": scene}).values
