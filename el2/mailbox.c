@@ -5,6 +5,7 @@
 #include "brk.h"
 #include "event.h"
 #include "lock.h"
+#include "memory.h"
 #include "monitor.h"
 #include "own_step.h"
 #include "program.h"
@@ -132,7 +133,6 @@ static u32 command_set_stepping(struct vcpu *v)
 static u32 command_configure_step(struct vcpu *v)
 {
 	const u64 *argument = control()->arguments;
-	const u64 *name = (const u64 *)(region_base() + SV_COMMANDS_OFFSET);
 	struct tracer_config config = {
 		.options = (u32)argument[0],
 		.until = (u32)argument[1],
@@ -140,10 +140,10 @@ static u32 command_configure_step(struct vcpu *v)
 		.limit = argument[3],
 		.pace = argument[5],
 		.task_offset = argument[4],
-		.task_name = { name[0], name[1] },
 	};
 
 	(void)v;
+	memcpy(config.task_name, bulk_argument(), sizeof(config.task_name));
 	tracer_configure(&config);
 	return SV_STATUS_OK;
 }

@@ -6,11 +6,11 @@
 #include "event.h"
 #include "host.h"
 #include "inject.h"
-#include "memory.h"
 #include "monitor.h"
 #include "shadow.h"
 #include "step.h"
 #include "sysreg.h"
+#include "task.h"
 #include "translate.h"
 #include "vgic.h"
 
@@ -317,25 +317,15 @@ bool tracer_private_hit(struct vcpu *v, u32 index)
 	return resume_here(v);
 }
 
-/* The name of the task that runs: `task_offset` bytes behind SP_EL0, as Linux keeps `current`. */
-static bool is_wanted_task(void)
+static bool is_wanted_task(const struct vcpu *v)
 {
-	u64 name[2] = { 0, 0 };
-	ipa_t address;
-
-	if (!(config.options & SV_STEP_OPTION_TASK))
-		return true;
-	if (!translate_guest(read_sysreg(sp_el0) + config.task_offset, &address) ||
-	    (address.raw & PAGE_MASK) > PAGE_SIZE - sizeof(name) ||
-	    !guest_ram_holds(address.raw, sizeof(name)))
-		return false;
-	memcpy(name, pa_to_pointer(ipa_identity(address)), sizeof(name));
-	return name[0] == config.task_name[0] && name[1] == config.task_name[1];
+	return !(config.options & SV_STEP_OPTION_TASK) ||
+	       task_is_named(v, config.task_offset, config.task_name);
 }
 
 static void start_on_hit(struct vcpu *v)
 {
-	if (v->tracer || !is_wanted_task())
+	if (v->tracer || !is_wanted_task(v))
 		return;
 	if ((config.options & SV_STEP_OPTION_ONCE) &&
 	    __atomic_exchange_n(&started_once, true, __ATOMIC_RELAXED))

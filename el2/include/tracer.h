@@ -14,6 +14,7 @@
 #define SV_TRACER_H
 
 #include "slot.h"
+#include "task.h"
 #include "types.h"
 #include "vcpu.h"
 
@@ -24,8 +25,8 @@ struct tracer_config {
 	u64 until_address;
 	u64 limit;	 /* instructions, 0 for no limit */
 	u64 pace;	 /* instructions, besides one, before another interrupt is delivered */
-	u64 task_offset; /* TASK: of the name behind SP_EL0 */
-	u64 task_name[2];
+	u64 task_offset; /* TASK: of the name in the task's structure */
+	u8 task_name[TASK_NAME_SIZE];
 };
 
 enum tracer_state { TRACER_OFF = 0, TRACER_STEPPING, TRACER_AWAY };
