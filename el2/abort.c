@@ -4,6 +4,7 @@
 #include "arch_gen.h"
 #include "brk.h"
 #include "gic_mmio.h"
+#include "guest_access.h"
 #include "inject.h"
 #include "monitor.h"
 #include "shadow.h"
@@ -59,7 +60,8 @@ static bool can_emulate_load(const struct vcpu *v, u64 esr, u64 size)
 
 	return v->step.mode == STEP_NONE && (esr & ISS_DABT_ISV) &&
 	       !(esr & (ISS_DABT_WnR | ISS_DABT_S1PTW | ISS_DABT_CM)) && !debug &&
-	       address % size == 0 && guest_ram_holds(address, size);
+	       guest_access_is_plain(v->frame.pstate, address, size) &&
+	       guest_ram_holds(address, size);
 }
 
 static enum trap_result access_shadowed(struct vcpu *v, u64 esr)

@@ -3,6 +3,7 @@
 
 #include "access_flag.h"
 #include "arch_gen.h"
+#include "guest_access.h"
 #include "monitor.h"
 #include "sysreg.h"
 #include "translate.h"
@@ -32,15 +33,6 @@ static u64 extend(u64 value, const struct slot *slot)
 	return slot->operand & SV_OPERAND_WIDE ? value : (u32)value;
 }
 
-/* Tag checks, and the user half, are the hardware's business. */
-static bool is_plain(u64 address, u32 size)
-{
-	u64 sctlr = read_sysreg(sctlr_el1);
-
-	return (address & UPPER_HALF) && address % size == 0 && (sctlr & SCTLR_EL1_M) &&
-	       (sctlr & SCTLR_EL1_C) && !(sctlr & (SCTLR_EL1_TCF_MASK | SCTLR_EL1_EE));
-}
-
 bool emulate_load(struct vcpu *v, const struct slot *slot, u64 base)
 {
 	bool post = slot->operand & SV_OPERAND_POST;
@@ -50,7 +42,8 @@ bool emulate_load(struct vcpu *v, const struct slot *slot, u64 base)
 	if (slot->operand & (SV_OPERAND_SP_N | SV_OPERAND_WRITEBACK))
 		return false; /* SP alignment checks, and a fault between two results. */
 	/* The tables first: the translation may or may not set an access flag. */
-	if (!is_plain(address, slot->a) || !access_leaves_tables(address) ||
+	if (!(address & UPPER_HALF) || !guest_access_is_plain(v->frame.pstate, address, slot->a) ||
+	    !access_leaves_tables(address) ||
 	    !translate_load(address, v->frame.pstate & SPSR_ELx_PAN, &target) ||
 	    !guest_ram_holds(target.raw, slot->a))
 		return false;

@@ -5,6 +5,7 @@
 #include "arch_gen.h"
 #include "gic.h"
 #include "gic_registers.h"
+#include "guest_access.h"
 #include "monitor.h"
 #include "sysreg.h"
 #include "vgic.h"
@@ -214,6 +215,14 @@ static bool perform(struct vcpu *v, struct access *access)
 	return true;
 }
 
+/* The registers are little-endian; a guest that is not finds their bytes turned round, as on the bare machine. */
+static u64 in_guests_order(const struct vcpu *v, u64 value, u64 size)
+{
+	bool swap = guest_access_is_big_endian(v->frame.pstate, read_sysreg(sctlr_el1));
+
+	return swap ? guest_access_swap(value, size) : value;
+}
+
 bool gic_mmio_access(struct vcpu *v, ipa_t address, u64 esr)
 {
 	u32 target = (u32)FIELD(esr, ISS_DABT_SRT);
@@ -224,10 +233,12 @@ bool gic_mmio_access(struct vcpu *v, ipa_t address, u64 esr)
 	};
 
 	if (access.write)
-		access.value = vcpu_register(v, target);
+		access.value = in_guests_order(v, vcpu_register(v, target), access.size);
 	if (!(esr & ISS_DABT_ISV) || (esr & ISS_DABT_CM) || !perform(v, &access))
 		return false;
 	if (!access.write)
-		vcpu_set_register(v, target, abort_extend(access.value, access.size, esr));
+		vcpu_set_register(v, target,
+				  abort_extend(in_guests_order(v, access.value, access.size),
+					       access.size, esr));
 	return true;
 }

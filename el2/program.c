@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include "arch_gen.h"
+#include "guest_access.h"
 #include "guest_memory.h"
 #include "memory.h"
 #include "program_store.h"
@@ -105,6 +106,8 @@ static void load(struct machine *m, const struct sv_instruction *i)
 	bool fault = is_faulted(m, i->a) ||
 		     guest_memory_read(m->r[i->a] + i->immediate, &value, i->b) != i->b;
 
+	if (guest_access_is_big_endian(m->v->frame.pstate, read_sysreg(sctlr_el1)))
+		value = guest_access_swap(value, i->b);
 	set(m, i->d, fault ? 0 : value, fault);
 }
 
