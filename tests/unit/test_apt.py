@@ -100,6 +100,13 @@ def test_configuration_is_private(programs: Path) -> None:
     )
 
 
+def test_another_architecture(programs: Path) -> None:
+    AptArchive("trixie", programs / "work", programs / "etc", "armhf")
+
+    assert 'APT::Architecture "armhf";' in (programs / "work/apt.conf").read_text()
+    assert "deb [arch=armhf] " in (programs / "work/sources.list").read_text()
+
+
 def test_depends(programs: Path) -> None:
     assert archive(programs).depends("linux-image-arm64") == ("linux-image-6.99-arm64", "one")
 

@@ -22,6 +22,16 @@ def program(machine: int = 183, *, interpreter: bool = False) -> bytes:
     return bytes(header) + struct.pack("<I", 3 if interpreter else 1).ljust(56, b"\0")
 
 
+def program32(*, interpreter: bool = False) -> bytes:
+    """The same for 32-bit Arm."""
+    header = bytearray(52)
+    header[:6] = b"\x7fELF\x01\x01"
+    struct.pack_into("<HH", header, 16, 2, 40)
+    struct.pack_into("<I", header, 0x1C, 52)
+    struct.pack_into("<HH", header, 0x2A, 32, 1)
+    return bytes(header) + struct.pack("<I", 3 if interpreter else 1).ljust(32, b"\0")
+
+
 def test_contents() -> None:
     busybox = program()
     files = unpack(gzip.decompress(build_initramfs(busybox, {"/root/bench": b"#!/bin/sh\n"})))
@@ -32,6 +42,12 @@ def test_contents() -> None:
     assert files["root/bench"][:2] == (0o100755, b"#!/bin/sh\n")
     assert files["init"][0] == 0o100755
     assert READY_LINE.encode() in files["init"][1]
+
+
+def test_busybox_of_32_bits() -> None:
+    files = unpack(gzip.decompress(build_initramfs(program32())))
+
+    assert files["bin/busybox"][1] == program32()
 
 
 def test_same_input_gives_same_bytes() -> None:
@@ -58,6 +74,7 @@ def test_script_has_no_syntax_error() -> None:
         (b"#!/bin/sh\n", "not an ELF"),
         (program(62), "program for x86-64"),
         (program(interpreter=True), "shared libraries"),
+        (program32(interpreter=True), "shared libraries"),
     ],
 )
 def test_busybox_that_cannot_run(busybox: bytes, words: str) -> None:

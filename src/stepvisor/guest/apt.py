@@ -1,4 +1,4 @@
-"""Debian packages for arm64 through the machine's own apt, in a private corner.
+"""Debian packages for the guest through the machine's own apt, in a private corner.
 
 apt runs with a configuration of its own in a temporary directory: lists, cache, status and sources
 are all there, so the system's apt and dpkg neither change nor notice, no foreign architecture is
@@ -21,7 +21,6 @@ __all__ = ("AptArchive",)
 
 _CONFIGURATION: Final = Path("/etc/apt")
 _TIMEOUT: Final = 900
-_ARCHITECTURE: Final = "arm64"
 _DEPENDS: Final = re.compile(r"^[ |]*Depends: (?P<package>[a-z0-9][a-z0-9+.-]*)$", re.MULTILINE)
 # Settings of the machine that decide how archives are reached (proxies, certificates, time-outs).
 _TRANSPORT: Final = re.compile(r'Acquire::(?:https?|ftp|tor)::[^ ]+ ".*";', re.IGNORECASE)
@@ -34,9 +33,16 @@ class AptArchive:
         release cannot be reached.
     """
 
-    def __init__(self, suite: str, directory: Path, configuration: Path = _CONFIGURATION) -> None:
+    def __init__(
+        self,
+        suite: str,
+        directory: Path,
+        configuration: Path = _CONFIGURATION,
+        architecture: str = "arm64",
+    ) -> None:
         """:param directory: Empty, private; everything that apt writes goes there."""
         self._directory = directory
+        self._architecture = architecture
         self._suite = suite
         self._programs = {name: _program(name) for name in ("apt-get", "apt-cache", "apt-config")}
         sources = find_debian_sources(configuration)
@@ -76,10 +82,10 @@ class AptArchive:
         for name in ("state/lists/partial", "cache/archives/partial"):
             (base / name).mkdir(parents=True)
         (base / "status").touch()
-        lines = [_source_line(source, self._suite) for source in sources]
+        lines = [self._source_line(source) for source in sources]
         (base / "sources.list").write_text("\n".join(lines) + "\n")
         settings = {
-            "APT::Architecture": _ARCHITECTURE,
+            "APT::Architecture": self._architecture,
             "Dir::State": base / "state",
             "Dir::State::Lists": base / "state/lists",
             "Dir::State::status": base / "status",
@@ -98,8 +104,18 @@ class AptArchive:
             "APT::Sandbox::User": "root",
         }
         text = "".join(f'{key} "{value}";\n' for key, value in settings.items())
-        text += f'APT::Architectures {{ "{_ARCHITECTURE}"; }};\n'
+        text += f'APT::Architectures {{ "{self._architecture}"; }};\n'
         (base / "apt.conf").write_text(text + self._transport())
+
+    def _source_line(self, source: DebianSource) -> str:
+        options = [f"arch={self._architecture}"]
+        # A key written out in the file (deb822) has lines; the machine's keyring has it too.
+        if source.signed_by and "\n" not in source.signed_by:
+            options.append(f"signed-by={','.join(source.signed_by.split())}")
+        if not source.check_valid_until:
+            options.append("check-valid-until=no")
+        name = f"{self._suite}-security" if source.security else self._suite
+        return f"deb [{' '.join(options)}] {source.uri} {name} main"
 
     def _transport(self) -> str:
         done = self._run("apt-config", "dump", own_configuration=False)
@@ -144,14 +160,3 @@ def _program(name: str) -> str:
     if found is None:
         raise SetupError(f"there is no {name} on this machine")
     return found
-
-
-def _source_line(source: DebianSource, suite: str) -> str:
-    options = [f"arch={_ARCHITECTURE}"]
-    # A key written out in the sources file (deb822) has lines; the machine's keyring has it too.
-    if source.signed_by and "\n" not in source.signed_by:
-        options.append(f"signed-by={','.join(source.signed_by.split())}")
-    if not source.check_valid_until:
-        options.append("check-valid-until=no")
-    name = f"{suite}-security" if source.security else suite
-    return f"deb [{' '.join(options)}] {source.uri} {name} main"

@@ -46,6 +46,8 @@ _DIRECTORIES: Final = (
     "usr/sbin",
 )
 
+_ELFCLASS64: Final = b"\x02"
+
 _INIT: Final = f"""\
 #!/bin/busybox sh
 export PATH=/sbin:/bin:/usr/sbin:/usr/bin HOME=/root TERM=linux
@@ -79,7 +81,7 @@ done
 
 
 def build_initramfs(busybox: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
-    """Make the initramfs (cpio, gzip) from an arm64 static busybox.
+    """Make the initramfs (cpio, gzip) from a static busybox, for arm64 or for 32-bit Arm.
 
     :param extra: Further files by path; they are executable. One named `init` replaces ours.
     :return: The same bytes for the same arguments.
@@ -113,7 +115,8 @@ def _check_busybox(busybox: bytes) -> None:
         raise ImageError(
             "busybox: not an ELF program: give the bin/busybox of an arm64 busybox-static"
         )
-    if machine != "arm64":
+    # A 32-bit one runs on a kernel with CONFIG_COMPAT, on a core with AArch32 at EL0.
+    if machine not in {"arm64", "Arm (32 bit)"}:
         raise ImageError(
             f"busybox: a program for {machine}: give the one of an arm64 busybox-static"
         )
@@ -122,9 +125,11 @@ def _check_busybox(busybox: bytes) -> None:
 
 
 def _has_interpreter(program: bytes) -> bool:
-    """Whether a 64-bit ELF file has a PT_INTERP program header: it is not static."""
-    table = int.from_bytes(program[0x20:0x28], "little")
-    size = int.from_bytes(program[0x36:0x38], "little")
-    count = int.from_bytes(program[0x38:0x3A], "little")
+    """Whether an ELF file has a PT_INTERP program header: it is not static."""
+    wide = program[4:5] == _ELFCLASS64
+    places = (0x20, 0x28, 0x36, 0x38, 0x3A) if wide else (0x1C, 0x20, 0x2A, 0x2C, 0x2E)
+    table = int.from_bytes(program[places[0] : places[1]], "little")
+    size = int.from_bytes(program[places[2] : places[3]], "little")
+    count = int.from_bytes(program[places[3] : places[4]], "little")
     kinds = (program[table + size * i : table + size * i + 4] for i in range(count))
     return b"\x03\0\0\0" in kinds
