@@ -53,9 +53,16 @@ bool is_eret(u32 word)
 	return (word & 0xfffff3ff) == 0xd69f03e0 || (word & 0xfffffbff) == 0xd69f0bff;
 }
 
-bool is_svc(u32 word)
+bool is_svc(u32 set, u32 word)
 {
-	return (word & 0xffe0001f) == 0xd4000001;
+	switch (set) {
+	case SV_INSTRUCTION_SET_A32:
+		return (word & 0x0f000000) == 0x0f000000 && word < 0xf0000000;
+	case SV_INSTRUCTION_SET_T32:
+		return (word & 0xffffff00) == 0x0000df00;
+	default:
+		return (word & 0xffe0001f) == 0xd4000001;
+	}
 }
 
 static bool is_exception_generating(u32 word)

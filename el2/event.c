@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "event.h"
 
+#include "aarch32.h"
 #include "answer.h"
 #include "guest_state.h"
 #include "inject.h"
@@ -8,7 +9,6 @@
 #include "ring.h"
 #include "step.h"
 #include "sysreg.h"
-#include "translate.h"
 
 void event_enable(struct vcpu *v, u32 events, u32 synchronous)
 {
@@ -63,6 +63,7 @@ static u32 post(struct vcpu *v, const struct sv_record_event *what)
 	if (!record)
 		return SV_ANSWER_ACTION_CONTINUE;
 	fill_registers(v, record);
+	record->record.flags = what->record.flags;
 	record->esr = what->esr;
 	record->far = what->far;
 	record->instruction_address = what->instruction_address;
@@ -78,10 +79,11 @@ static u32 post(struct vcpu *v, const struct sv_record_event *what)
 	return answer_wait(v, sequence);
 }
 
-void event_single_step(struct vcpu *v, u32 outcome, u64 address, u32 word)
+void event_single_step(struct vcpu *v, u32 outcome, u64 address, u32 set, u32 word)
 {
 	struct sv_record_event what = {
 		.instruction_address = address,
+		.record.flags = (u8)set,
 		.word = word,
 		.event = SV_EVENT_SINGLESTEP,
 		.outcome = outcome,
@@ -93,7 +95,7 @@ void event_single_step(struct vcpu *v, u32 outcome, u64 address, u32 word)
 	}
 	switch (post(v, &what)) {
 	case SV_ANSWER_ACTION_SKIP:
-		v->frame.pc += INSTRUCTION_SIZE;
+		skip_instruction(v);
 		break;
 	case SV_ANSWER_ACTION_DENY:
 		inject_undefined(v);
@@ -111,8 +113,9 @@ u32 event_report(struct vcpu *v, u32 event, u64 address, u64 esr)
 		.esr = esr,
 		.outcome = SV_OUTCOME_STARTED,
 	};
-	ipa_t ignored;
+	u32 set = instruction_set(v->frame.pstate);
 
-	read_guest_instruction(address, &what.word, &ignored);
+	if (read_instruction(set, address, &what.word))
+		what.record.flags = (u8)set;
 	return post(v, &what);
 }

@@ -70,7 +70,7 @@ void guest_debug_clean_spsr(struct vcpu *v)
 	u64 spsr = hold_guest_pstate(v, read_sysreg(spsr_el1)) & ~SPSR_ELx_SS;
 
 	/* An SVC counts as done before its exception is taken (pseudocode SSAdvance). */
-	if (v->step.guest_ss && !is_svc(v->step.word))
+	if (v->step.guest_ss && !is_svc(v->step.set, v->step.word))
 		spsr |= SPSR_ELx_SS;
 	write_sysreg(spsr_el1, spsr);
 	v->step.masked = false;
@@ -103,7 +103,7 @@ void guest_debug_begin_instruction(struct vcpu *v)
  */
 void guest_debug_follow_step(struct vcpu *v)
 {
-	v->step.guest_ss = is_eret(v->step.word) && !v->step.guest_debug_enabled &&
+	v->step.guest_ss = is_eret(a64_word(&v->step)) && !v->step.guest_debug_enabled &&
 			   guest_steps_here(v) && (read_sysreg(spsr_el1) & SPSR_ELx_SS);
 }
 
@@ -111,7 +111,7 @@ void guest_debug_follow_step(struct vcpu *v)
 void guest_debug_take_step(struct vcpu *v, bool stepped)
 {
 	if (stepped && guest_steps_here(v))
-		inject_software_step(v, true, is_load_exclusive(v->step.word));
+		inject_software_step(v, true, is_load_exclusive(a64_word(&v->step)));
 }
 
 bool step_guest_step_due(struct vcpu *v)

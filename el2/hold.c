@@ -31,7 +31,7 @@ static void release_interface(struct vcpu *v)
 
 void hold_interrupts(struct vcpu *v)
 {
-	v->step.masked = sees_interrupts(v->step.word) && !monitor_flag(SV_FLAG_NO_HOLD_BACK);
+	v->step.masked = sees_interrupts(a64_word(&v->step)) && !monitor_flag(SV_FLAG_NO_HOLD_BACK);
 	if (monitor_flag(SV_FLAG_NO_HOLD_BACK))
 		return;
 	if (!v->step.masked) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "program.h"
 
+#include "aarch32.h"
 #include "arch_gen.h"
 #include "guest_access.h"
 #include "guest_memory.h"
@@ -54,6 +55,8 @@ bool program_exists(u32 program)
 
 static u64 stack_pointer(const struct vcpu *v)
 {
+	if (is_aarch32(v->frame.pstate))
+		return v->frame.x[AARCH32_SP];
 	return FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL1H ? read_sysreg(sp_el1) :
 								 read_sysreg(sp_el0);
 }

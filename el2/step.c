@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step.h"
 
+#include "aarch32.h"
 #include "arch_gen.h"
 #include "arrival.h"
 #include "branch.h"
@@ -55,7 +56,7 @@ static void set_going(struct vcpu *v)
 	v->code_page = NO_CODE_PAGE; /* The guest may have run freely, or changed its mappings. */
 	guest_debug_begin_instruction(v);
 	/* While the guest steps itself, a sequence is not its next instruction. */
-	step->region = is_load_exclusive(step->word) && !step->guest_ss &&
+	step->region = is_load_exclusive(a64_word(step)) && !step->guest_ss &&
 		       region_decode(step, step->pc, inject_vector(v));
 	hold_interrupts(v);
 	if (step->region) {
@@ -116,6 +117,7 @@ static void begin_anew(struct vcpu *v)
 void step_displaced(struct vcpu *v, const struct slot *slot)
 {
 	v->step.word = slot->word;
+	v->step.set = instruction_set(v->frame.pstate);
 	v->step.plan = slot->plan == SV_PLAN_EMULATE ? branch_plan(slot->word) : slot->plan;
 	v->step.unsigned_pointer = v->frame.x[30];
 	v->step.modifier = read_sysreg(sp_el1);
@@ -130,19 +132,21 @@ void step_displaced(struct vcpu *v, const struct slot *slot)
 	set_going(v);
 }
 
-static u32 word_at_pc(const struct vcpu *v)
+static void note_instruction(struct vcpu *v)
 {
-	ipa_t address;
-	u32 word;
+	u32 set = instruction_set(v->frame.pstate);
+	bool known = read_instruction(set, v->frame.pc, &v->step.word);
 
-	return read_guest_instruction(v->frame.pc, &word, &address) ? word : 0;
+	/* Zero is an instruction of A32 and of T32, but none of A64. */
+	v->step.set = known ? set : SV_INSTRUCTION_SET_A64;
+	v->step.word = known ? v->step.word : 0;
 }
 
 void step_trace(struct vcpu *v)
 {
-	v->step.word = word_at_pc(v);
-	v->step.plan = branch_plan(v->step.word);
-	v->step.base = branch_base(v, v->step.word);
+	note_instruction(v);
+	v->step.plan = branch_plan(a64_word(&v->step));
+	v->step.base = branch_base(v, a64_word(&v->step));
 	v->step.displaced = false;
 	step_select_free_view(v);
 	if (v->step.mode == STEP_NONE)
@@ -180,9 +184,9 @@ void step_data_access(struct vcpu *v, ipa_t page, bool write)
 
 	v->status->data_steps++;
 	if (v->step.mode == STEP_NONE)
-		v->step.word = word_at_pc(v);
+		note_instruction(v);
 	/* The store that ends an exclusive sequence must not fault: that would cost the reservation. */
-	write = write || is_load_exclusive(v->step.word);
+	write = write || is_load_exclusive(a64_word(&v->step));
 	view = write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE;
 	if (v->step.mode == STEP_NONE) {
 		v->step.displaced = false;
@@ -220,7 +224,7 @@ static void work_out_late(struct step *step)
 	if (!step->late)
 		return;
 	step->late = false;
-	step->plan = branch_plan(step->word);
+	step->plan = branch_plan(a64_word(step));
 	if (step->plan == SV_PLAN_STEP_BRANCH_REGISTER)
 		step->plan = SV_PLAN_STEP_OTHER;
 }
@@ -269,7 +273,7 @@ static bool retry_as_region(struct vcpu *v, u64 esr)
 	    !region_decode(step, step->pc, inject_vector(v)))
 		return false;
 	v->frame.pc = step->pc;
-	step->word = word_at_pc(v);
+	note_instruction(v);
 	set_going(v);
 	return step->region;
 }

@@ -69,15 +69,15 @@ bool tracer_is_plain(const struct vcpu *v)
 	return !at_el0(v) || (tracer->config.options & SV_STEP_OPTION_EL0);
 }
 
-static void record(struct vcpu *v, u32 outcome, u64 address, u32 word)
+static void record(struct vcpu *v, u32 outcome, u64 address, u32 set, u32 word)
 {
 	if (v->tracer && wants_record(v, v->tracer))
-		event_single_step(v, outcome, address, word);
+		event_single_step(v, outcome, address, set, word);
 }
 
 static void record_here(struct vcpu *v, u32 outcome)
 {
-	record(v, outcome, v->frame.pc, 0);
+	record(v, outcome, v->frame.pc, SV_INSTRUCTION_SET_A64, 0);
 }
 
 /* Instructions since the last interrupt was delivered. */
@@ -387,7 +387,7 @@ void tracer_stepped(struct vcpu *v, u32 outcome)
 	} else {
 		tracer->stepped++;
 	}
-	record(v, outcome, v->step.pc, v->step.word);
+	record(v, outcome, v->step.pc, v->step.set, v->step.word);
 	if (v->tracer && !tracer->quiet && is_finished(v, tracer))
 		tracer_stop(v);
 }

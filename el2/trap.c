@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trap.h"
 
+#include "aarch32.h"
 #include "arch_gen.h"
 #include "event.h"
 #include "host.h"
@@ -26,6 +27,8 @@ static const trap_handler handlers[64] = {
 	[EC_BREAKPOINT_LOWER] = trap_breakpoint,
 	[EC_STEP_LOWER] = trap_step,
 	[EC_WATCHPOINT_LOWER] = trap_guest_debug,
+	[EC_BKPT32] = trap_guest_brk,
+	[EC_VECTOR32] = trap_guest_debug,
 	[EC_BRK64] = trap_brk,
 };
 
@@ -38,7 +41,8 @@ static enum trap_result handle(struct vcpu *v, u64 esr)
 
 static void note_user_space(const struct vcpu *v)
 {
-	bool el0 = (v->frame.pstate & (SPSR_ELx_M_MASK | SPSR_ELx_nRW)) == 0;
+	/* In AArch32 state, too: that is never EL1. */
+	bool el0 = FIELD(v->frame.pstate, SPSR_ELx_M) == SPSR_ELx_M_EL0t;
 
 	if (el0 && !control()->user_ticks)
 		control()->user_ticks = read_sysreg(cntpct_el0);
@@ -63,21 +67,25 @@ static void leave_exit(struct vcpu *v)
 }
 
 /* The instruction is behind the guest, as if it had executed it. */
-static void complete_instruction(struct vcpu *v)
+static void complete_instruction(struct vcpu *v, u64 esr)
 {
-	v->frame.pc += INSTRUCTION_SIZE;
+	/* ESR_EL2.IL tells the size of what trapped, but not of what a breakpoint is on. */
+	if (FIELD(esr, ESR_ELx_EC) == EC_BREAKPOINT_LOWER)
+		skip_instruction(v);
+	else
+		advance_past(v, esr & ESR_ELx_IL ? INSTRUCTION_SIZE : T32_SHORT_SIZE);
 	/* Of the guest's own step, too, it is the one instruction (pseudocode SSAdvance). */
-	v->frame.pstate &= ~(SPSR_ELx_BTYPE_MASK | SPSR_ELx_SS);
+	v->frame.pstate &= ~SPSR_ELx_SS;
 	step_instruction_done(v, SV_OUTCOME_EMULATED);
 }
 
-static void conclude(struct vcpu *v, enum trap_result result)
+static void conclude(struct vcpu *v, u64 esr, enum trap_result result)
 {
 	switch (result) {
 	case TRAP_RETRY:
 		break;
 	case TRAP_EMULATED:
-		complete_instruction(v);
+		complete_instruction(v, esr);
 		break;
 	case TRAP_UNDEFINED:
 		inject_undefined(v);
@@ -96,7 +104,7 @@ void trap_sync(struct vcpu *v)
 	enter_exit(v);
 	if (v->resume_kind)
 		selftest_exit(v, SELFTEST_SYNC, esr);
-	conclude(v, handle(v, esr));
+	conclude(v, esr, handle(v, esr));
 	leave_exit(v);
 }
 

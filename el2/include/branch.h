@@ -19,6 +19,8 @@ u64 branch_base(const struct vcpu *v, u32 word);
 bool branch_may_lead(const struct step *step, u64 pc);
 
 bool is_eret(u32 word);
-bool is_svc(u32 word);
+
+/* An SVC of that SV_INSTRUCTION_SET_*. */
+bool is_svc(u32 set, u32 word);
 
 #endif

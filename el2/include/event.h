@@ -14,8 +14,8 @@ void event_take_up(struct vcpu *v);
 
 bool event_enabled(const struct vcpu *v, u32 event);
 
-/* A SINGLESTEP from the instruction at `address` to the present PC. */
-void event_single_step(struct vcpu *v, u32 outcome, u64 address, u32 word);
+/* A SINGLESTEP from the instruction at `address`, `word` of the instruction set `set`, to the present PC. */
+void event_single_step(struct vcpu *v, u32 outcome, u64 address, u32 set, u32 word);
 
 /* Another event, about the instruction at `address`; SV_ANSWER_ACTION_*. */
 u32 event_report(struct vcpu *v, u32 event, u64 address, u64 esr);

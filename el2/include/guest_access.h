@@ -10,9 +10,6 @@
 #include "sysreg.h"
 #include "types.h"
 
-/* PSTATE.E in AArch32 state, where AArch64 has D. */
-#define AARCH32_BIG_ENDIAN SPSR_ELx_D
-
 static inline bool guest_access_at_el0(u64 pstate)
 {
 	return FIELD(pstate, SPSR_ELx_M) == 0;
@@ -22,7 +19,7 @@ static inline bool guest_access_at_el0(u64 pstate)
 static inline bool guest_access_is_big_endian(u64 pstate, u64 sctlr)
 {
 	if (pstate & SPSR_ELx_nRW)
-		return pstate & AARCH32_BIG_ENDIAN;
+		return pstate & SPSR_AARCH32_E;
 	return sctlr & (guest_access_at_el0(pstate) ? SCTLR_EL1_E0E : SCTLR_EL1_EE);
 }
 

@@ -38,6 +38,7 @@ enum step_mode {
 struct step {
 	enum step_mode mode;
 	u32 word; /* the instruction */
+	u32 set;  /* SV_INSTRUCTION_SET_* that it is of */
 	u64 pc;
 	u64 base;	      /* register operand of a branch to register, read before it runs */
 	u64 unsigned_pointer; /* x30 and SP before a displaced PACIASP */
@@ -63,6 +64,12 @@ struct step {
 	u32 dirty_pages;			/* entries of `dirty` in use */
 	ipa_t dirty[2];				/* shadowed pages that this step may have written */
 };
+
+/* The instruction if it is an A64 one; else UDF #0, of which nothing special is known. */
+static inline u32 a64_word(const struct step *step)
+{
+	return step->set == SV_INSTRUCTION_SET_A64 ? step->word : 0;
+}
 
 #define VGIC_QUEUE 1024
 #define VGIC_WORDS (VGIC_QUEUE / 32)

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xa631b94d28effbe6)
+#define SV_ABI_HASH REG_UL(0x648fb94284cebf6a)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -268,6 +268,11 @@
 /* what is planted (probe_descriptor.trap) */
 #define SV_TRAP_SMC REG_U(0)
 #define SV_TRAP_BRK REG_U(1)
+
+/* record.flags of an event: how `word` is to be read; a T32 instruction of 32 bits has its first halfword in the upper half */
+#define SV_INSTRUCTION_SET_A64 REG_U(0)
+#define SV_INSTRUCTION_SET_A32 REG_U(1)
+#define SV_INSTRUCTION_SET_T32 REG_U(2)
 
 /* monitor events: record_event.event, and as bits 1 << value in SET_EVENTS */
 #define SV_EVENT_SINGLESTEP REG_U(0)
@@ -667,7 +672,7 @@ struct sv_record {
 	u16 type; /* enum record */
 	u16 size; /* bytes, header included (PAD: 0 = to the end of the ring) */
 	u8 vcpu;
-	u8 flags;
+	u8 flags; /* EVENT: enum instruction_set of `word` */
 	u16 slot; /* probe slot, 0 for none */
 	u64 sequence; /* per vCPU, from 0, counts lost records too */
 	u64 ticks; /* counter (CNTPCT_EL0) */

@@ -1,4 +1,4 @@
-"""Guests whose user space is AArch32: Debian's armhf busybox, as init and shell and as a program."""
+"""Guests whose user space is AArch32: Debian's armhf busybox as init, shell and programs."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -36,7 +36,7 @@ def test_accesses_to_a_probed_page(cpu: str, trap: Trap | None) -> None:
             guest.arm("data_probe", trap=trap)
         guest.go()
         assert_same(guest.finish(), cpu)
-        assert (guest.total("data_reads") > 0) == (trap is not None)
+        assert (guest.total("data_steps") > 0) == (trap is not None)
         guest.assert_clean()
 
 

@@ -37,6 +37,7 @@ __all__ = (
     "IMAGE_OFFSET",
     "INDEX_OFFSET",
     "INSTRUCTION",
+    "InstructionSet",
     "MAX_CAPTURE",
     "MAX_PROGRAM",
     "MAX_SLOTS",
@@ -78,7 +79,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0xa631b94d28effbe6
+ABI_HASH: Final = 0x648fb94284cebf6a
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -385,6 +386,14 @@ class Trap(IntEnum):
 
     SMC = 0
     BRK = 1
+
+
+class InstructionSet(IntEnum):
+    """record.flags of an event: how `word` is to be read; a T32 instruction of 32 bits has its first halfword in the upper half"""
+
+    A64 = 0
+    A32 = 1
+    T32 = 2
 
 
 class Event(IntEnum):
