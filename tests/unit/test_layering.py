@@ -18,7 +18,9 @@ LAYERS = (
     {"symbols", "monitor"},
     {"machine", "guest"},
     {"arch"},
-    {"_gen", "errors"},
+    {"inputs"},
+    {"errors"},
+    {"_gen", "budget", "plain"},
 )
 """From the top. Units of one layer do not import each other."""
 

@@ -1,11 +1,12 @@
 """Where members are in a kernel's structures, from the BTF that the kernel carries itself.
 
 The form is Linux Documentation/bpf/btf.rst: a header, a section of types one after the other, a
-section of strings. Nothing is trusted: every offset is checked, and every type is at least 12
-bytes, so that a hostile blob costs no more than its length.
+section of strings. Nothing is trusted: every offset is checked, types and names are bounded, and
+no type is looked into twice, so that a hostile blob costs no more than its length.
 """
 
 import struct
+from array import array
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,7 +24,9 @@ _MEMBER: Final = struct.Struct("<III")
 _STRUCT: Final = 4
 _UNION: Final = 5
 _KIND_FLAG: Final = 1 << 31
-_MAX_NESTING: Final = 16
+_MAX_TYPES: Final = 1 << 20
+_MAX_NAME: Final = 512
+"""KSYM_NAME_LEN; no type or member has a longer name."""
 
 # Bytes after the common part by kind: fixed, and for each of `vlen` elements.
 _EXTRA: Final = {
@@ -62,7 +65,7 @@ class Btf:
             raise _damaged("a section reaches beyond the end")
         self._types = data[header + type_start :][:type_size]
         self._texts = data[header + text_start :][:text_size]
-        self._starts = [0, *self._index()]
+        self._starts = array("I", [0, *self._index()])
 
     def offset(self, structure: str, member: str) -> int:
         """Bytes from the start of `struct structure` to `member`, anonymous members looked through.
@@ -72,7 +75,7 @@ class Btf:
         for start in self._starts[1:]:
             name, info, _ = _TYPE.unpack_from(self._types, start)
             if info >> 24 & 0x1F == _STRUCT and info & 0xFFFF and self._text(name) == structure:
-                bits = self._find(start, member, _MAX_NESTING)
+                bits = self._find(start, member)
                 if bits is None:
                     raise SymbolError(f"the kernel's struct {structure} has no member {member!r}")
                 if bits % 8:
@@ -85,7 +88,9 @@ class Btf:
     def _index(self) -> Iterator[int]:
         """Where each type starts, from number 1."""
         position = 0
-        while position < len(self._types):
+        for _ in range(_MAX_TYPES):
+            if position == len(self._types):
+                return
             if position + _TYPE.size > len(self._types):
                 raise _damaged("a type reaches beyond the end")
             yield position
@@ -95,23 +100,29 @@ class Btf:
                 raise _damaged(f"a type of kind {kind}")
             fixed, each = _EXTRA.get(kind, (0, 0))
             position += _TYPE.size + fixed + each * (info & 0xFFFF)
-        if position != len(self._types):
-            raise _damaged("a type reaches beyond the end")
+        raise _damaged("more types than any kernel has")
 
-    def _find(self, start: int, member: str, nesting: int) -> int | None:
+    def _find(self, start: int, member: str) -> int | None:
         """Bits from the structure at `start` to a member."""
+        waiting, seen = [(start, 0)], {start}
+        while waiting:
+            start, before = waiting.pop()
+            for name, kind, bits in self._members(start):
+                if name and self._text(name) == member:
+                    return before + bits
+                inner = None if name else self._structure(kind)
+                if inner is not None and inner not in seen:
+                    seen.add(inner)
+                    waiting.append((inner, before + bits))
+        return None
+
+    def _members(self, start: int) -> Iterator[tuple[int, int, int]]:
+        """Name, type and offset in bits of each member of the structure at `start`."""
         _, info, _ = _TYPE.unpack_from(self._types, start)
         for index in range(info & 0xFFFF):
             at = start + _TYPE.size + index * _MEMBER.size
             name, kind, offset = _MEMBER.unpack_from(self._types, at)
-            bits: int = offset & 0xFF_FFFF if info & _KIND_FLAG else offset
-            if name and self._text(name) == member:
-                return bits
-            if not name and nesting and (inner := self._structure(kind)) is not None:
-                found = self._find(inner, member, nesting - 1)
-                if found is not None:
-                    return bits + found
-        return None
+            yield name, kind, offset & 0xFF_FFFF if info & _KIND_FLAG else offset
 
     def _structure(self, number: int) -> int | None:
         """Where type `number` starts when it is a structure or union."""
@@ -122,7 +133,7 @@ class Btf:
         return start if info >> 24 & 0x1F in {_STRUCT, _UNION} else None
 
     def _text(self, offset: int) -> str:
-        end = self._texts.find(b"\0", offset)
+        end = self._texts.find(b"\0", offset, offset + _MAX_NAME)
         return self._texts[offset:end].decode("utf-8", "replace") if 0 <= offset < end else ""
 
 

@@ -29,9 +29,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stepvisor.budget import Budget
 from stepvisor.errors import SymbolError
 from stepvisor.guest.image import KernelImage
 from stepvisor.symbols.linkbase import branch_target, guess_link_base, relocated_base
+from stepvisor.symbols.name_list import NameList
 from stepvisor.symbols.names import NameTable, find_names, find_token_tables
 
 __all__ = ("Kallsyms", "read_kallsyms")
@@ -41,6 +43,12 @@ _POINTER: Final = 8
 _MAX_TABLES: Final = 64
 _SECTION_ALIGNMENT: Final = 2 << 20
 _MAX_SPAN: Final = 1 << 30
+_KERNEL_HALF: Final = 1 << 63
+_WORD: Final = 1 << 64
+_WORK: Final = 64
+"""Units of work for each byte of an Image; Debian's need 4 or 5."""
+_LEAST_WORK: Final = 256 << 20
+_MOST_WORK: Final = 8 << 30
 # What the branch at the start of an Image leads to: since Linux 5.8, and before.
 _ENTRY_NAMES: Final = ("primary_entry", "stext")
 
@@ -51,7 +59,7 @@ _Offsets = npt.NDArray[np.int64]
 class Kallsyms:
     """What kallsyms says, in its order (by address)."""
 
-    names: tuple[str, ...]
+    names: NameList
     types: str
     """One letter per symbol, as `nm` prints it."""
     offsets: _Offsets
@@ -65,7 +73,16 @@ def read_kallsyms(image: KernelImage) -> Kallsyms:
 
     :raise SymbolError: When there is none that can be read.
     """
-    for names in _name_tables(image.data):
+    work = min(_WORK * len(image.data) + _LEAST_WORK, _MOST_WORK)
+    budget = Budget(
+        work,
+        SymbolError(
+            f"kernel {image.path}: looking for its symbol table (kallsyms) takes more work than"
+            " any real kernel's: refused"
+        ),
+    )
+    for names in _name_tables(image.data, budget):
+        budget.spend(2 * len(image.data))
         found = _read_before(image, names) or _read_after(image, names)
         if found is not None:
             return found
@@ -75,10 +92,11 @@ def read_kallsyms(image: KernelImage) -> Kallsyms:
     )
 
 
-def _name_tables(data: bytes) -> Iterator[NameTable]:
+def _name_tables(data: bytes, budget: Budget) -> Iterator[NameTable]:
     for alignment in _ALIGNMENTS:
-        for tokens in itertools.islice(find_token_tables(data, alignment), _MAX_TABLES):
-            names = find_names(data, tokens)
+        tables = find_token_tables(data, alignment, budget)
+        for tokens in itertools.islice(tables, _MAX_TABLES):
+            names = find_names(data, tokens, budget)
             if names is not None:
                 yield names
 
@@ -128,16 +146,23 @@ def _based(image: KernelImage, names: NameTable, start: int, place: int) -> Kall
         if found is None:
             return None
         base, link_base = found
-    return Kallsyms(names.names, names.types, offsets + (base - link_base), link_base)
+    offsets += base - link_base
+    return _checked(image, Kallsyms(names.names, names.types, offsets, link_base))
+
+
+def _checked(image: KernelImage, found: Kallsyms) -> Kallsyms | None:
+    """None when the kernel would not fit between its link base and the end of the addresses."""
+    size = max(image.image_size, int(found.offsets[-1]))
+    return found if _KERNEL_HALF <= found.link_base <= _WORD - size else None
 
 
 def _entry_distance(image: KernelImage, names: NameTable, offsets: _Offsets) -> int | None:
     """relative_base minus the link base, from the branch at the Image's start."""
     target = branch_target(image.data)
-    entry = next((name for name in _ENTRY_NAMES if name in names.names), None)
-    if target is None or entry is None:
+    entries = [place for name in _ENTRY_NAMES for place in names.names.find(name)]
+    if target is None or not entries:
         return None
-    distance = target - int(offsets[names.names.index(entry)])
+    distance = target - int(offsets[entries[0]])
     return distance if distance >= 0 else None
 
 
@@ -150,4 +175,4 @@ def _place_relative(image: KernelImage, names: NameTable, start: int) -> Kallsym
     if offsets[0] < 0 or not _ascending(offsets):
         return None
     link_base = guess_link_base(image.data, image.image_size, image.text_offset)
-    return Kallsyms(names.names, names.types, offsets, link_base)
+    return _checked(image, Kallsyms(names.names, names.types, offsets, link_base))

@@ -210,7 +210,7 @@ def find_kernel_base(
     target = physical_base + text_offset
     if vectors_offset is not None and vbar:
         text = (vbar - vectors_offset + text_offset) & _WORD
-        mapping = walk(read_physical, ttbr1, tcr, text)
+        mapping = walk(read_physical, ttbr1, tcr, text) if text >> 63 else None
         if mapping is not None and mapping.executable and mapping.output(text) == target:
             return text - text_offset
     regime = _regime(ttbr1, tcr, top=True)

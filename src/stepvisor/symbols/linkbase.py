@@ -18,6 +18,8 @@ _KERNEL_HALF: Final = 1 << 63
 _MODERN_BASE: Final = 0xFFFF_8000_8000_0000
 _OPCODE_MASK: Final = 0xFC00_0000
 _OPCODE_B: Final = 0x1400_0000
+_MAX_RELOCATIONS: Final = 1 << 22
+"""Ten times those of a distribution's kernel."""
 _QUANTILE: Final = 0.002
 
 
@@ -80,7 +82,7 @@ def guess_link_base(data: bytes, image_size: int, text_offset: int) -> int:
 def _relocations(data: bytes) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
     """Places and values of all R_AARCH64_RELATIVE entries (Elf64_Rela, 24 bytes, aligned to 8)."""
     words = np.frombuffer(data, "<u8", count=len(data) // 8)
-    kinds = np.flatnonzero(words == _R_AARCH64_RELATIVE)
+    kinds = np.flatnonzero(words == _R_AARCH64_RELATIVE)[:_MAX_RELOCATIONS]
     kinds = kinds[(kinds > 0) & (kinds < len(words) - 1)]
     places, values = words[kinds - 1], words[kinds + 1]
     kernel = places >= np.uint64(_KERNEL_HALF)

@@ -10,6 +10,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stepvisor.budget import Budget
+from stepvisor.plain import plain_bytes
+from stepvisor.symbols.name_list import NameList
+
 __all__ = ("NameTable", "TokenTables", "find_names", "find_token_tables")
 
 _TOKENS: Final = 256
@@ -20,6 +24,14 @@ _MARKER_STEP: Final = 256
 _MARKER_SIZE: Final = 4
 _MAX_TOKEN: Final = 512
 _MAX_NAME: Final = 1024
+_MAX_REGION: Final = 64 << 20
+"""Bytes of compressed names: ten times those of the largest kernels."""
+_MAX_TEXT: Final = 256 << 20
+_JOIN_COST: Final = 32
+"""Units of work to expand one token: Python objects are slower than arrays."""
+_STEP_COST: Final = 4096
+"""Units of work of one step over all blocks, however few they are."""
+_BLOCK_COST: Final = 16
 _MIN_BLOCK: Final = 2 * _MARKER_STEP
 _MAX_BLOCK: Final = 258 * _MARKER_STEP
 _MIN_MARKERS: Final = 3
@@ -53,11 +65,12 @@ class NameTable:
     """Offset in the Image of kallsyms_num_syms."""
     tokens_end: int
     """Offset after kallsyms_token_index."""
-    names: tuple[str, ...]
+    names: NameList
+    """Printable ASCII: whatever else a name holds is written out as ``\\xNN``."""
     types: str
 
 
-def find_token_tables(data: bytes, alignment: int) -> Iterator[TokenTables]:
+def find_token_tables(data: bytes, alignment: int, budget: Budget) -> Iterator[TokenTables]:
     """Every place that has the form of the two token tables; kernels hold decoys."""
     words = np.frombuffer(data, "<u2", count=len(data) // 2)
     if len(words) < _TOKENS:
@@ -68,12 +81,12 @@ def find_token_tables(data: bytes, alignment: int) -> Iterator[TokenTables]:
     last = words[_TOKENS - 1 :: step]
     likely = (first == 0) & (second > 0) & (second < _MAX_TOKEN) & (last >= _TOKENS - 1)
     for position in np.flatnonzero(likely)[: 1 << 16] * alignment:
-        tables = _token_tables_at(data, int(position), alignment)
+        tables = _token_tables_at(data, int(position), alignment, budget)
         if tables is not None:
             yield tables
 
 
-def _token_tables_at(data: bytes, index: int, alignment: int) -> TokenTables | None:
+def _token_tables_at(data: bytes, index: int, alignment: int, budget: Budget) -> TokenTables | None:
     starts = np.frombuffer(data, "<u2", count=_TOKENS, offset=index).astype(np.int64)
     if not (np.diff(starts) > 0).all():
         return None
@@ -81,6 +94,7 @@ def _token_tables_at(data: bytes, index: int, alignment: int) -> TokenTables | N
     nearest = index - bounds[-1] - 1
     nearest -= nearest % alignment
     for start in range(nearest, max(nearest - _MAX_TOKEN, 0), -alignment):
+        budget.spend(index - start)
         tokens = data[start:index].split(b"\0", _TOKENS)[:_TOKENS]
         if len(tokens) == _TOKENS and _fits(tokens, bounds):
             return TokenTables(start, index + _INDEX_SIZE, tuple(tokens), alignment)
@@ -97,22 +111,25 @@ def _fits(tokens: list[bytes], starts: list[int]) -> bool:
     return True
 
 
-def find_names(data: bytes, tables: TokenTables) -> NameTable | None:
+def find_names(data: bytes, tables: TokenTables, budget: Budget) -> NameTable | None:
     """Find markers and names before the token tables and expand all names."""
-    for markers, values in _find_markers(data, tables):
+    for markers, values in _find_markers(data, tables, budget):
         for count in range(len(values), max(len(values) - 3, _MIN_MARKERS - 1), -1):
             for names in _name_starts(data, markers, values[:count], tables.alignment):
-                table = _expand(data, names, markers, values[:count], tables)
+                table = _expand(data, names, markers, values[:count], tables, budget)
                 if table is not None:
                     return table
     return None
 
 
-def _find_markers(data: bytes, tables: TokenTables) -> Iterator[tuple[int, _Integers]]:
+def _find_markers(
+    data: bytes, tables: TokenTables, budget: Budget
+) -> Iterator[tuple[int, _Integers]]:
     """Offsets of likely marker tables before the tokens, nearest first, and what they may hold."""
     end = tables.start
     begin = max(0, end - _MARKER_REACH)
     begin -= begin % tables.alignment
+    budget.spend(end - begin)
     # A view: most of an Image is looked through, and the tables hold no offset of 2 GiB.
     words = np.frombuffer(data, "<i4", count=(end - begin) // 4, offset=begin)
     if len(words) < _MIN_MARKERS:
@@ -146,19 +163,22 @@ def _name_starts(data: bytes, markers: int, values: _Integers, alignment: int) -
 
 
 def _expand(
-    data: bytes, names: int, markers: int, values: _Integers, tables: TokenTables
+    data: bytes, names: int, markers: int, values: _Integers, tables: TokenTables, budget: Budget
 ) -> NameTable | None:
     num_syms = names - tables.alignment
     count = int.from_bytes(data[num_syms : num_syms + 4], "little")
+    if markers - names > _MAX_REGION:
+        return None
     region = np.frombuffer(data, np.uint8, count=markers - names, offset=names)
     for long_lengths in (True, False):
+        budget.spend(len(region) + _MARKER_STEP * (_STEP_COST + _BLOCK_COST * len(values)))
         codes = _mark_lengths(region, count, values, long_lengths=long_lengths)
         if codes is None or len(codes) + -len(codes) % tables.alignment != len(region):
             continue
-        texts = _join(codes, tables.tokens, count)
-        if texts is not None:
-            types = "".join(text[0] for text in texts)
-            return NameTable(num_syms, tables.end, tuple(text[1:] for text in texts), types)
+        budget.spend(_JOIN_COST * len(codes))
+        found = _split(_join(codes, tables.tokens, count), count)
+        if found is not None:
+            return NameTable(num_syms, tables.end, *found)
     return None
 
 
@@ -191,16 +211,29 @@ def _mark_lengths(
     return codes[: int(position[-1])] if whole else None
 
 
-def _join(codes: npt.NDArray[np.uint16], tokens: tuple[bytes, ...], count: int) -> list[str] | None:
-    """Expand token numbers to text; every text has its type letter in front."""
-    pieces = (*tokens, b"\n", b"")
+def _join(codes: npt.NDArray[np.uint16], tokens: tuple[bytes, ...], count: int) -> bytes:
+    """Expand token numbers to text: before each name a newline and its type letter.
+
+    Empty when that would be longer than any kernel's.
+    """
+    pieces = (*(plain_bytes(token).encode() for token in tokens), b"\n", b"")
     lengths = np.array([len(piece) for piece in pieces], np.uint16)
-    if int(lengths[codes].sum(dtype=np.int64)) > count * _MAX_NAME:
+    if int(lengths[codes].sum(dtype=np.int64)) > min(count * _MAX_NAME, _MAX_TEXT):
+        return b""
+    joined = bytearray()
+    for start in range(0, len(codes), _JOINED):
+        joined += b"".join([pieces[code] for code in codes[start : start + _JOINED].tolist()])
+    joined += b"\n"
+    return bytes(joined)
+
+
+def _split(joined: bytes, count: int) -> tuple[NameList, str] | None:
+    """Names and type letters, None when there are not `count`, each with a letter and a name."""
+    text = np.frombuffer(joined, np.uint8)
+    newlines = np.flatnonzero(text == ord("\n"))
+    if len(newlines) != count + 1 or int(np.diff(newlines).min()) < 3:
         return None
-    joined = b"".join(
-        b"".join([pieces[code] for code in codes[start : start + _JOINED].tolist()])
-        for start in range(0, len(codes), _JOINED)
-    )
-    texts = joined.decode("utf-8", "replace").split("\n")[1:]
-    plausible = len(texts) == count and all(len(text) > 1 and text[0].isalpha() for text in texts)
-    return texts if plausible else None
+    types = text[newlines[:-1] + 1].tobytes().decode()
+    if not types.isalpha():
+        return None
+    return NameList(joined, (newlines + 2).astype(np.uint32), 2), types

@@ -8,7 +8,7 @@ Addresses are virtual. A table read from an Image has the addresses that the ker
 import fnmatch
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from stepvisor.errors import SymbolError
 from stepvisor.guest.image import KernelImage
 from stepvisor.symbols.kallsyms import read_kallsyms
+from stepvisor.symbols.name_list import NameList
 from stepvisor.symbols.near import near_names
 
 __all__ = ("Symbol", "SymbolTable")
@@ -34,6 +35,9 @@ _MARKER: Final = re.compile(
     r"_+(?:[a-z0-9_]*_)?(?:start|end|begin)|_[se](?:init)?(?:text|data)|_text"
 )
 _ALIAS_PREFIX: Final = "__pi_"
+_MOST_ALIASES: Final = 64
+"""Names for one address among which the best one is looked for."""
+_PAST_ADDRESSES: Final = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,12 @@ class SymbolTable:
         :param addresses: Ascending, as many as there are names.
         :param end: Address after the last byte of the kernel, .bss included.
         """
-        self._names = names
+        self._names = names if isinstance(names, NameList) else NameList.from_texts(names)
         self._types = types
         self._addresses = addresses
         self.link_base = link_base
         """Virtual address of the Image's first byte (`_text`)."""
-        self.end = end
+        self.end = min(end, _PAST_ADDRESSES)
         """Virtual address after the kernel's last byte, .bss included."""
 
     @classmethod
@@ -85,8 +89,8 @@ class SymbolTable:
         :raise SymbolError: When it has none that can be read.
         """
         found = read_kallsyms(image)
-        base = np.uint64(found.link_base)
-        addresses = found.offsets.astype(np.uint64) + base
+        addresses = found.offsets.view(np.uint64)
+        addresses += np.uint64(found.link_base)
         return cls(
             found.names, found.types, addresses, found.link_base, found.link_base + image.image_size
         )
@@ -104,11 +108,11 @@ class SymbolTable:
         return (self._symbol(index) for index in range(len(self)))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return isinstance(name, str) and bool(self._names.find(name))
 
     def all(self, name: str) -> tuple[Symbol, ...]:
         """Every symbol called `name`, by address; none when there is no such symbol."""
-        return tuple(self._symbol(index) for index in self._index.get(name, ()))
+        return tuple(self._symbol(index) for index in self._names.find(name))
 
     def get(self, name: str) -> Symbol | None:
         """Return the symbol called `name` when there is exactly one, else None."""
@@ -178,6 +182,7 @@ class SymbolTable:
             return None
         last = int(np.searchsorted(self._addresses, np.uint64(address), side="right")) - 1
         first = int(np.searchsorted(self._addresses, self._addresses[last], side="left"))
+        first = max(first, last + 1 - _MOST_ALIASES)
         best = min(range(first, last + 1), key=lambda index: _awkwardness(self._names[index]))
         symbol = self._symbol(best)
         return symbol, address - symbol.address
@@ -188,24 +193,19 @@ class SymbolTable:
         start, end = self.get("_stext"), self.get("_etext")
         if start is not None and end is not None and start.address < end.address:
             return range(start.address, end.address)
-        code = [index for index, letter in enumerate(self._types) if letter in _TEXT_TYPES]
+        code = [letter for letter in _TEXT_TYPES if letter in self._types]
         if not code:
             return range(self.link_base, self.link_base)
-        last = self._symbol(code[-1])
-        return range(int(self._addresses[code[0]]), last.address + last.size)
-
-    @functools.cached_property
-    def _index(self) -> Mapping[str, tuple[int, ...]]:
-        index: dict[str, tuple[int, ...]] = {}
-        for position, name in enumerate(self._names):
-            index[name] = (*index.get(name, ()), position)
-        return index
+        first = min(self._types.index(letter) for letter in code)
+        last = self._symbol(max(self._types.rindex(letter) for letter in code))
+        return range(int(self._addresses[first]), last.address + last.size)
 
     @functools.cached_property
     def _ends(self) -> npt.NDArray[np.uint64]:
         """For each symbol the next higher address of a symbol, or the kernel's end."""
         following = np.searchsorted(self._addresses, self._addresses, side="right")
-        return np.append(self._addresses, np.uint64(self.end))[following]
+        end = np.uint64(min(self.end, _PAST_ADDRESSES - 1))
+        return np.append(self._addresses, end)[following]
 
     def _symbol(self, index: int) -> Symbol:
         address = int(self._addresses[index])
@@ -221,7 +221,7 @@ class SymbolTable:
         return found[number - 1]
 
     def _unknown(self, name: str) -> SymbolError:
-        near = near_names(name, self._index)
+        near = near_names(name, self._names)
         hint = f": did you mean {', '.join(near)}?" if near else ""
         return SymbolError(f"the kernel has no symbol {name!r}{hint}", near)
 
