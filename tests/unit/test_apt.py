@@ -25,6 +25,13 @@ Components: main
 APT_GET = """\
 echo "apt-get $*" >> "$LOG"
 if [ "$1" = update ]; then echo "E: The repository is expired" >&2; exit 100; fi
+if [ "$1" = install ]; then
+    for last; do :; done
+    [ "$last" = good ] || { echo "E: Unable to locate package $last" >&2; exit 100; }
+    base=$(dirname "$APT_CONFIG")
+    echo data > "$base/cache/archives/good.deb"; echo data > "$base/cache/archives/libc.deb"
+    exit 0
+fi
 case "$2" in
 good) echo data > good_1.0_arm64.deb;;
 *) echo "W: some warning" >&2; echo "E: Unable to locate package $2" >&2; exit 100;;
@@ -141,3 +148,32 @@ def test_no_debian_in_the_sources(programs: Path) -> None:
 
     with pytest.raises(SetupError, match="name no archive of Debian"):
         archive(programs)
+
+
+def test_backports_stand_on_their_release(programs: Path) -> None:
+    work = programs / "work"
+    AptArchive("trixie-backports", work, programs / "etc", architecture="amd64")
+
+    assert (work / "sources.list").read_text() == (
+        "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+        "http://mirror.example/debian trixie main\n"
+        "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+        "http://mirror.example/debian trixie-backports main\n"
+        "deb [arch=amd64] http://mirror.example/debian-security trixie-security main\n"
+    )
+    # Without it apt takes the release's own version before that of its backports.
+    assert 'APT::Default-Release "trixie-backports";' in (work / "apt.conf").read_text()
+    assert 'APT::Architecture "amd64";' in (work / "apt.conf").read_text()
+
+
+def test_download_with_dependencies(programs: Path) -> None:
+    found = archive(programs).download_with_dependencies("good")
+
+    assert [path.name for path in found] == ["good.deb", "libc.deb"]
+    with pytest.raises(SetupError, match="cannot download bad: Unable to locate package bad"):
+        archive_again(programs).download_with_dependencies("bad")
+
+
+def archive_again(programs: Path) -> AptArchive:
+    (programs / "again").mkdir()
+    return AptArchive("trixie", programs / "again", programs / "etc")

@@ -98,12 +98,12 @@ def gpg(home: Path, *arguments: str) -> None:
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
 
 
-def signed(signer: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+def signed(signer: Path, files: dict[str, bytes], suite: str = "trixie") -> dict[str, bytes]:
     plain, output = signer / "Release", signer / "InRelease"
     plain.write_bytes(files["Release"])
     output.unlink(missing_ok=True)
     gpg(signer, "--output", str(output), "--clear-sign", str(plain))
-    return {**files, "dists/trixie/InRelease": output.read_bytes()}
+    return {**files, f"dists/{suite}/InRelease": output.read_bytes()}
 
 
 def opened(signer: Path, tmp_path: Path, files: dict[str, bytes]) -> MirrorArchive:
@@ -117,6 +117,21 @@ def test_the_whole_chain(signer: Path, tmp_path: Path) -> None:
     assert archive.depends("linux-image-cloud-arm64") == ("linux-image-6.99-cloud-arm64", "other")
     assert archive.depends("none") == ()
     assert archive.download("linux-image-6.99-cloud-arm64").read_bytes() == kernel_deb()
+    assert archive.download("busybox-static").read_bytes() == busybox_deb()
+
+
+def test_backports_stand_on_their_release(signer: Path, tmp_path: Path) -> None:
+    newer = "Package: linux-image-cloud-arm64\nDepends: linux-image-7.99-cloud-arm64\n"
+    index = lzma.compress(newer.encode())
+    lists = f"\n {sha256(index)} {len(index)} {LIST}"
+    files = signed(signer, make_archive())
+    release = {"Release": f"Codename: trixie-backports\nSHA256: {lists}\n".encode()}
+    files |= signed(signer, release, "trixie-backports")
+    files[f"dists/trixie-backports/{LIST}"] = index
+    server, keyring = Server(files), signer / "keyring.gpg"
+    archive = MirrorArchive(URL, "trixie-backports", tmp_path, keyring=keyring, download=server)
+
+    assert archive.depends("linux-image-cloud-arm64") == ("linux-image-7.99-cloud-arm64",)
     assert archive.download("busybox-static").read_bytes() == busybox_deb()
 
 

@@ -36,13 +36,15 @@ def _register_fetch(actions: Commands) -> None:
         "--release",
         choices=tuple(RELEASES),
         default=DEFAULT_RELEASE,
-        help=f"kernel release (default: {DEFAULT_RELEASE})",
+        help="kernel release, or the newest that Debian has in its backports"
+        f" (default: {DEFAULT_RELEASE})",
     )
     parser.add_argument(
         "--flavour",
         choices=tuple(FLAVOURS),
         default=DEFAULT_FLAVOUR,
-        help=f"kernel for virtual machines, or for all (default: {DEFAULT_FLAVOUR})",
+        help="kernel for virtual machines, for all, with full preemption (rt), or with pages of"
+        f" 16 KiB (default: {DEFAULT_FLAVOUR})",
     )
     parser.add_argument(
         "--mirror", metavar="URL", help="https:// address of a Debian archive, used instead of apt"

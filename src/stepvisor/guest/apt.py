@@ -1,4 +1,4 @@
-"""Debian packages for the guest through the machine's own apt, in a private corner.
+"""Debian packages through the machine's own apt, in a private corner.
 
 apt runs with a configuration of its own in a temporary directory: lists, cache, status and sources
 are all there, so the system's apt and dpkg neither change nor notice, no foreign architecture is
@@ -10,17 +10,18 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from stepvisor.errors import SetupError
-from stepvisor.guest.sources import DebianSource, find_debian_sources
+from stepvisor.guest.sources import DebianSource, find_debian_sources, suites_of
 
 __all__ = ("AptArchive",)
 
 _CONFIGURATION: Final = Path("/etc/apt")
 _TIMEOUT: Final = 900
+_GUEST: Final = "arm64"
 _DEPENDS: Final = re.compile(r"^[ |]*Depends: (?P<package>[a-z0-9][a-z0-9+.-]*)$", re.MULTILINE)
 # Settings of the machine that decide how archives are reached (proxies, certificates, time-outs).
 _TRANSPORT: Final = re.compile(r'Acquire::(?:https?|ftp|tor)::[^ ]+ ".*";', re.IGNORECASE)
@@ -38,12 +39,15 @@ class AptArchive:
         suite: str,
         directory: Path,
         configuration: Path = _CONFIGURATION,
-        architecture: str = "arm64",
+        architecture: str = _GUEST,
     ) -> None:
-        """:param directory: Empty, private; everything that apt writes goes there."""
+        """:param suite: With what it is built upon; of two versions its own counts.
+        :param directory: Empty, private; everything that apt writes goes there.
+        :param architecture: Debian's name of the packages' architecture.
+        """
         self._directory = directory
-        self._architecture = architecture
         self._suite = suite
+        self._architecture = architecture
         self._programs = {name: _program(name) for name in ("apt-get", "apt-cache", "apt-config")}
         sources = find_debian_sources(configuration)
         if not any(not source.security for source in sources):
@@ -70,6 +74,18 @@ class AptArchive:
             raise SetupError(f"apt cannot download {package}: {self.explain(done.stderr)}")
         return new[0]
 
+    def download_with_dependencies(self, package: str) -> tuple[Path, ...]:
+        """Download `package` and everything that it needs to run, down to the C library.
+
+        :raise SetupError: When something of it does not exist or cannot be downloaded.
+        """
+        flags = ("--yes", "--download-only", "--no-install-recommends")
+        done = self._run("apt-get", "install", *flags, package)
+        found = tuple(sorted((self._directory / "cache/archives").glob("*.deb")))
+        if done.returncode or not found:
+            raise SetupError(f"apt cannot download {package}: {self.explain(done.stderr)}")
+        return found
+
     def explain(self, words: str = "") -> str:
         """Return the first complaint in what apt said, now or while it updated."""
         lines = (words + "\n" + self._complaint).splitlines()
@@ -82,10 +98,11 @@ class AptArchive:
         for name in ("state/lists/partial", "cache/archives/partial"):
             (base / name).mkdir(parents=True)
         (base / "status").touch()
-        lines = [self._source_line(source) for source in sources]
+        lines = [line for source in sources for line in self._source_lines(source)]
         (base / "sources.list").write_text("\n".join(lines) + "\n")
         settings = {
             "APT::Architecture": self._architecture,
+            "APT::Default-Release": self._suite,
             "Dir::State": base / "state",
             "Dir::State::Lists": base / "state/lists",
             "Dir::State::status": base / "status",
@@ -107,15 +124,17 @@ class AptArchive:
         text += f'APT::Architectures {{ "{self._architecture}"; }};\n'
         (base / "apt.conf").write_text(text + self._transport())
 
-    def _source_line(self, source: DebianSource) -> str:
+    def _source_lines(self, source: DebianSource) -> Iterator[str]:
         options = [f"arch={self._architecture}"]
         # A key written out in the file (deb822) has lines; the machine's keyring has it too.
         if source.signed_by and "\n" not in source.signed_by:
             options.append(f"signed-by={','.join(source.signed_by.split())}")
         if not source.check_valid_until:
             options.append("check-valid-until=no")
-        name = f"{self._suite}-security" if source.security else self._suite
-        return f"deb [{' '.join(options)}] {source.uri} {name} main"
+        base, *further = suites_of(self._suite)
+        names = (f"{base}-security",) if source.security else (base, *further)
+        for name in names:
+            yield f"deb [{' '.join(options)}] {source.uri} {name} main"
 
     def _transport(self) -> str:
         done = self._run("apt-config", "dump", own_configuration=False)

@@ -40,14 +40,22 @@ __all__ = (
 DEFAULT_RELEASE: Final = "6.12"
 DEFAULT_FLAVOUR: Final = "cloud"
 
-RELEASES: Final[Mapping[str, str]] = {"6.12": "trixie", "6.1": "bookworm"}
-"""Kernel release to the Debian suite that keeps it up to date."""
+RELEASES: Final[Mapping[str, str]] = {
+    "6.12": "trixie",
+    "6.1": "bookworm",
+    "5.10": "bullseye",
+    "backports": "trixie-backports",
+}
+"""Kernel release to the Debian suite that keeps it up to date; `backports` is the newest of all."""
 
 FLAVOURS: Final[Mapping[str, str]] = {
     "cloud": "linux-image-cloud-arm64",
     "full": "linux-image-arm64",
+    "rt": "linux-image-rt-arm64",
+    "16k": "linux-image-arm64-16k",
 }
-"""Flavour to Debian's metapackage: `cloud` is for virtual machines and a third of the size."""
+"""Flavour to Debian's metapackage: `cloud` is for virtual machines and a third of the size, `rt`
+preempts itself everywhere, `16k` has pages of 16 KiB (6.12 and later)."""
 
 Progress = Callable[[str], None]
 
@@ -238,7 +246,7 @@ def _apt(suite: str, directory: Path, flavour: str) -> AptArchive:
 def _kernel_package(archive: _Archive, package: str) -> str:
     """Follow dependencies from a metapackage to the package that has the kernel in it.
 
-    Since Debian 14 the kernel is one step further, in linux-binary-*.
+    From 7.1 on the kernel is one step further, in linux-binary-*.
     """
     found = ""
     for _ in range(_MAX_HOPS):

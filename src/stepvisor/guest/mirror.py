@@ -20,7 +20,7 @@ from typing import Final
 
 from stepvisor.errors import ArchiveError, InputError, SetupError
 from stepvisor.guest.compression import decompress
-from stepvisor.guest.sources import parse_deb822
+from stepvisor.guest.sources import parse_deb822, suites_of
 
 __all__ = ("Download", "MirrorArchive", "download_https")
 
@@ -44,7 +44,7 @@ _CLEARSIGN_END: Final = "-----BEGIN PGP SIGNATURE-----"
 
 
 class MirrorArchive:
-    """One Debian release on a mirror.
+    """One Debian release on a mirror, with the release that it is built upon.
 
     :raise SetupError: When the mirror cannot be reached or its signature cannot be checked.
     :raise ArchiveError: When what it sends is not signed, not whole, or not that release.
@@ -69,9 +69,11 @@ class MirrorArchive:
         self._suite = suite
         self._directory = directory
         self._download = download or download_https
-        signed = self._download(f"{self._url}/dists/{suite}/InRelease", _MAX_RELEASE)
-        release = _verified(signed, directory, keyring, trust=trust)
-        self._packages = self._read_list(_list_hash(release, suite))
+        self._packages: dict[str, Mapping[str, str]] = {}
+        for name in suites_of(suite):
+            signed = self._download(f"{self._url}/dists/{name}/InRelease", _MAX_RELEASE)
+            release = _verified(signed, directory, keyring, trust=trust)
+            self._packages |= self._read_list(name, _list_hash(release, name))
 
     def depends(self, package: str) -> tuple[str, ...]:
         """Return the packages that `package` depends on; none when it does not exist."""
@@ -104,8 +106,8 @@ class MirrorArchive:
         """Say where was looked."""
         return words or f"{self._url} has no such package in {self._suite}"
 
-    def _read_list(self, expected: str) -> dict[str, Mapping[str, str]]:
-        path = f"dists/{self._suite}/{_LIST}"
+    def _read_list(self, suite: str, expected: str) -> dict[str, Mapping[str, str]]:
+        path = f"dists/{suite}/{_LIST}"
         data = self._download(f"{self._url}/{path}", _MAX_PACKAGES)
         _check_hash(data, expected, path)
         text = decompress(data, limit=_MAX_LIST).decode("utf-8", "replace")

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ("DebianSource", "find_debian_sources", "parse_deb822")
+__all__ = ("DebianSource", "find_debian_sources", "parse_deb822", "suites_of")
 
 _CODENAMES: Final = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
 _CLASSES: Final = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
 _SUITE: Final = re.compile(r"(?P<name>[a-z]+)(?P<rest>-security|/updates|-updates|-backports|)")
 _SECURITY: Final = frozenset(("-security", "/updates"))
 _OPTIONS: Final = re.compile(r"\[([^\]]*)\]")
+_BACKPORTS: Final = "-backports"
 _DEBIAN_KEYRING: Final = "debian-archive"
 _MAX_FILE: Final = 1 << 20
 
@@ -62,6 +63,12 @@ def parse_deb822(text: str) -> Iterator[Mapping[str, str]]:
                 fields[key] = value.strip()
         if fields:
             yield fields
+
+
+def suites_of(suite: str) -> tuple[str, ...]:
+    """Return the suites that `suite` needs, itself last: backports stand on their release."""
+    base = suite.removesuffix(_BACKPORTS)
+    return (suite,) if base == suite else (base, suite)
 
 
 def _files(directory: Path) -> list[Path]:
