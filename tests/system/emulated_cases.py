@@ -28,6 +28,7 @@ __all__ = (
     "EL1T",
     "GUARDED_ALIAS",
     "PACIASP",
+    "UPPER_HALF",
     "USER_ALIAS",
     "Case",
     "Run",

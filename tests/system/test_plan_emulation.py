@@ -15,6 +15,7 @@ from emulated_cases import (
     EL1H,
     EL1T,
     GUARDED_ALIAS,
+    UPPER_HALF,
     USER_ALIAS,
     Case,
     Run,
@@ -78,22 +79,46 @@ def test_the_same_cases_stepped() -> None:
     assert run.emulated == 0
 
 
+def _signatures(random: Random, count: int, mode: int, base: int) -> list[Case]:
+    """Of pointers to one half of the address space."""
+    cases = _of(random, count, Operation.PACIASP)
+    for case in cases:
+        case.x[30] = base + random.getrandbits(38)
+        case.pstate = (case.pstate & ~0xF) | mode & 0xF
+    return cases
+
+
 def test_pointers_are_signed_as_the_core_signs_them() -> None:
     """A signature with the other stack pointer teaches nothing, wrong or right."""
     random = Random(3)
-    counts = (_TRIALS, _TRIALS, 4000)
-    other, first, then = (_of(random, count, Operation.PACIASP) for count in counts)
-    for cases, mode in ((other, EL1T), (first, EL1H)):
-        for case in cases:
-            case.x[30] %= 1 << 38
-            case.pstate = (case.pstate & ~0xF) | mode & 0xF
+    taught = [
+        _signatures(random, _TRIALS, mode, base)
+        for mode, base in ((EL1T, 0), (EL1H, 0), (EL1H, UPPER_HALF))
+    ]
     with Runner() as guest:
-        runs = [guest.run(cases) for cases in (other, first, then)]
+        first = [guest.run(cases) for cases in taught]
+        then = guest.run(_of(random, 4000, Operation.PACIASP))
+
+    for run in (*first, then):
+        _same(run)
+    assert [run.emulated for run in first] == [0, 0, 0]
+    assert then.emulated == then.expected
+    assert len({int(x30) for x30 in then.native["x"][:, 30]}) > 2000
+
+
+def test_a_core_that_signs_otherwise_in_one_half_is_noticed(tmp_path: Path) -> None:
+    """What agrees in the lower half may differ in the upper: nothing of it may reach the guest."""
+    right = "	if (has >= FEAT_PAUTH2)\n"
+    wrong = "	if (!(has >= FEAT_PAUTH2))\n"
+    monitor = _mutant(tmp_path, "pointer_auth.c", right, wrong)
+    random = Random(11)
+    lower = _signatures(random, 2 * _TRIALS, EL1H, 0)
+    with Runner(monitor=monitor) as guest:
+        runs = [guest.run(cases) for cases in (lower, _of(random, 400, Operation.PACIASP))]
 
     for run in runs:
         _same(run)
-    assert [run.emulated for run in runs] == [0, 0, runs[-1].expected]
-    assert len({int(x30) for x30 in runs[-1].native["x"][:, 30]}) > 2000
+    assert runs[0].emulated == _TRIALS
 
 
 @pytest.mark.parametrize(("cpu", "sign"), [(_MAX, 0), (CPUS[0], 1)])
@@ -182,18 +207,23 @@ _MISTAKES = [
 @pytest.mark.parametrize(("file", "right", "wrong"), _MISTAKES)
 def test_a_mistake_is_found(file: str, right: str, wrong: str, tmp_path: Path) -> None:
     """One at a time, in a copy of the monitor."""
-    source = tmp_path / "el2"
-    shutil.copytree(ROOT / "el2", source)
-    text = (source / file).read_text(encoding="utf-8")
-    assert text.count(right) == 1
-    (source / file).write_text(text.replace(right, wrong), encoding="utf-8")
-    built = tmp_path / "built"
-    subprocess.run([sys.executable, source / "build.py", "--output", built], check=True)
+    monitor = _mutant(tmp_path, file, right, wrong)
     random = Random(10)
     cases = _cases(random, each=80)
     for case in cases:
         set_branch_type(case, random.getrandbits(2))
-    with Runner(monitor=built / "monitor.bin", variables={"manage_access_flags": 1}) as guest:
+    with Runner(monitor=monitor, variables={"manage_access_flags": 1}) as guest:
         run = guest.run(cases)
 
     assert run.differences != []
+
+
+def _mutant(directory: Path, file: str, right: str, wrong: str) -> Path:
+    source = directory / "el2"
+    shutil.copytree(ROOT / "el2", source)
+    text = (source / file).read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    (source / file).write_text(text.replace(right, wrong), encoding="utf-8")
+    built = directory / "built"
+    subprocess.run([sys.executable, source / "build.py", "--output", built], check=True)
+    return built / "monitor.bin"
