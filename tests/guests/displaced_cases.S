@@ -309,7 +309,11 @@ probe_\name:
 	single	mrs_dbgclaimset, mrs x6, dbgclaimset_el1
 	single	mrs_oseccr, mrs x6, oseccr_el1
 	single	mrs_dbgdtr, mrs x6, dbgdtr_el0
+	single	mrs_dbgdtrrx, mrs x6, dbgdtrrx_el0
+	single	msr_dbgdtr, msr dbgdtr_el0, x1
 	single	mrs_osdtrrx, mrs x6, osdtrrx_el1
+	single	mrs_osdtrtx, mrs x6, osdtrtx_el1
+	single	msr_osdtrtx, msr osdtrtx_el1, x1
 	single	mrs_id_dfr0, mrs x6, id_aa64dfr0_el1
 
 /* Exceptions. */

@@ -112,7 +112,7 @@ def test_state_is_the_same_with_and_without_probe(way: _Way) -> None:
     # A store-exclusive that lost its reservation may fail without a look at its address (Arm ARM,
     # "Load-Exclusive and Store-Exclusive"): an exit in between decides.
     failures = [line for line in run.report.failures if "ldxr_store_fault" not in line]
-    assert failures == []
+    assert failures == [], failures
     # Three passes over every case: twice unprobed, once probed in between.
     ignored = len(run.report.failures)
     assert run.report.passed + ignored >= _PASSES * len(run.report.lines("CASE: "))
