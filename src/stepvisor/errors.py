@@ -19,6 +19,8 @@ A message says what was wrong, where, and what to do next. The command line prin
 `exit_code` is the process's exit code.
 """
 
+from stepvisor.plain import plain
+
 __all__ = (
     "ArchiveError",
     "ExpressionError",
@@ -36,9 +38,12 @@ __all__ = (
 
 
 class StepvisorError(Exception):
-    """Base of all of them."""
+    """Base of all of them. Whatever a message quotes, it is printable."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(plain(message, keep="\n\t"))
 
 
 class InputError(StepvisorError):

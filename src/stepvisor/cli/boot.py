@@ -7,9 +7,10 @@ import select
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
+from stepvisor.cli.output import console_writer
 from stepvisor.guest.initramfs import INTERACTIVE_WORD
 from stepvisor.trace.guest import Guest
 
@@ -26,7 +27,14 @@ def register(commands: Commands) -> None:
         "boot",
         help="boot a guest with its console on the terminal",
         description="Boot a guest under the monitor, its console on this terminal, without probes."
-        " Ctrl-A X leaves; Ctrl-A Ctrl-A types Ctrl-A.",
+        " Ctrl-A X leaves; Ctrl-A Ctrl-A types Ctrl-A. Of what the guest prints, colours and line"
+        " editing reach the terminal, and nothing else that would drive it.",
+    )
+    parser.add_argument(
+        "--raw-console",
+        action="store_true",
+        help="pass on all that the guest prints, as full-screen programs need it: the guest can"
+        " then do to your terminal whatever a program on it can",
     )
     add_guest_arguments(parser)
     parser.set_defaults(run=run)
@@ -36,7 +44,11 @@ def run(args: argparse.Namespace) -> int:
     """Boot as `args` say; ends with the guest, or at Ctrl-A X."""
     interactive = sys.stdin.isatty()
     words = INTERACTIVE_WORD if interactive and args.initrd is None else ""
-    with _raw_terminal(interactive), start_guest(args, _print, words) as guest:
+    with (
+        _raw_terminal(interactive),
+        _shown(raw=args.raw_console) as show,
+        start_guest(args, show, words) as guest,
+    ):
         if not interactive and args.initrd is None:
             guest.wait_ready()  # what is typed before is lost
         if not _pass_through(guest, interactive=interactive):
@@ -44,9 +56,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+@contextlib.contextmanager
+def _shown(*, raw: bool) -> Iterator[Callable[[bytes], None]]:
+    """What shows the guest's console, to its end."""
+    show = console_writer(sys.stdout, raw=raw)
+    try:
+        yield show
+    finally:
+        show(b"")
 
 
 @contextlib.contextmanager

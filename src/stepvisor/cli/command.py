@@ -3,6 +3,7 @@
 import sys
 import threading
 
+from stepvisor.cli.output import write_console
 from stepvisor.errors import StepvisorError
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.shell import Completed
@@ -39,7 +40,7 @@ class GuestCommand:
             raise self._error
         if self._completed is not None:
             sys.stdout.flush()
-            sys.stderr.write(self._completed.output)
+            write_console(sys.stderr, self._completed.output)
             if self._completed.exit_code:
                 print(f"(exit code {self._completed.exit_code} in the guest)", file=sys.stderr)
 

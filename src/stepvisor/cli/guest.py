@@ -1,7 +1,6 @@
 """``stepvisor guest``: the files that a guest boots from."""
 
 import argparse
-import json
 from pathlib import Path
 
 from stepvisor.cli.arguments import Commands
@@ -10,6 +9,7 @@ from stepvisor.errors import ImageError, InputError
 from stepvisor.guest import build_initramfs, fetch
 from stepvisor.guest.cache import write_atomic
 from stepvisor.guest.distribution import DEFAULT_FLAVOUR, DEFAULT_RELEASE, FLAVOURS, RELEASES
+from stepvisor.plain import to_json
 
 __all__ = ("register",)
 
@@ -106,7 +106,7 @@ def _run_fetch(args: argparse.Namespace) -> int:
         "release": files.release,
     }
     if args.json:
-        print(json.dumps(shown))
+        print(to_json(shown))
     else:
         print("\n".join(f"{name + ':':9}{value}" for name, value in shown.items()))
     return 0

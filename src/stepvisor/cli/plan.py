@@ -1,7 +1,6 @@
 """``stepvisor plan``: how an instruction under a probe would run, and why."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ from stepvisor.cli.progress import say
 from stepvisor.errors import GuestConfigError
 from stepvisor.guest.distribution import default_guest
 from stepvisor.guest.image import load_image
+from stepvisor.plain import to_json
 from stepvisor.probe.coverage import Coverage, Explanation, Share, explain, survey
 from stepvisor.probe.place import Code
 from stepvisor.probe.resolve import resolve
@@ -119,7 +119,7 @@ def _share(share: Share) -> str:
 
 
 def _json(explanation: Explanation) -> str:
-    return json.dumps(
+    return to_json(
         {
             "probe": explanation.label,
             "address": f"{explanation.address:#x}",
@@ -136,4 +136,4 @@ def _json_coverage(coverage: Coverage) -> str:
     counts = {
         name: {"total": share.total, "emulated": share.emulated} for name, share in shares.items()
     }
-    return json.dumps({**counts, "not_emulated": dict(coverage.others)})
+    return to_json({**counts, "not_emulated": dict(coverage.others)})

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import Progress
 
+from stepvisor.cli.output import terminal
+
 __all__ = ("bar", "say")
 
 
@@ -21,7 +23,14 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
     Yields a function that takes how many are done, and of how many.
     """
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
+    console = Console(file=terminal(sys.stderr))
+    with Progress(
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        # What is printed meanwhile goes its own way, which is the one that is safe.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as shown:
         task = shown.add_task(what, total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -1,13 +1,13 @@
 """``stepvisor symbols``: what a kernel Image calls its functions and data."""
 
 import argparse
-import json
 from pathlib import Path
 
 from stepvisor.cli.arguments import Commands
 from stepvisor.cli.progress import say
 from stepvisor.errors import SymbolError
 from stepvisor.guest import default_guest, load_image
+from stepvisor.plain import to_json
 from stepvisor.symbols import Symbol, SymbolTable
 
 __all__ = ("register", "run")
@@ -59,7 +59,7 @@ def _text(symbol: Symbol) -> str:
 
 def _json(symbol: Symbol) -> str:
     # As text: a reader with floating-point numbers only would round the address.
-    return json.dumps(
+    return to_json(
         {
             "name": symbol.name,
             "address": f"{symbol.address:#x}",

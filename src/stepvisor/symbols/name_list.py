@@ -11,6 +11,8 @@ from typing import Final, overload
 import numpy as np
 import numpy.typing as npt
 
+from stepvisor.plain import plain
+
 __all__ = ("NameList",)
 
 _CHUNK: Final = 1 << 14
@@ -23,7 +25,7 @@ class NameList(Sequence[str]):
     def __init__(self, block: bytes, starts: npt.NDArray[np.uint32], gap: int) -> None:
         """Use `from_texts`, or give the block itself.
 
-        :param block: ASCII; after each name come a newline and `gap` - 1 more bytes.
+        :param block: UTF-8; after each name come a newline and `gap` - 1 more bytes.
         :param starts: Where each name starts, and where the next one would.
         """
         self._block = block
@@ -32,8 +34,8 @@ class NameList(Sequence[str]):
 
     @classmethod
     def from_texts(cls, names: Sequence[str]) -> "NameList":
-        """Make one; no name may have a newline in it."""
-        block = "".join(f"{name}\n" for name in names).encode()
+        """Make one; what is not printable in a name is written out."""
+        block = "".join(f"{plain(name)}\n" for name in names).encode()
         ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
         return cls(block, np.append(0, ends + 1).astype(np.uint32), 1)
 

@@ -3,9 +3,9 @@
 Addresses and registers are hexadecimal strings: many readers of JSON cannot hold 64-bit integers.
 """
 
-import json
 from collections.abc import Mapping
 
+from stepvisor.plain import to_json
 from stepvisor.trace.histogram import Histogram
 from stepvisor.trace.hit import Batch, Value
 from stepvisor.trace.trace import Summary
@@ -22,7 +22,7 @@ def format_batch(batch: Batch) -> str:
     """One object per hit."""
     if batch.layout is not None:
         return _format_captures(batch)
-    names = {name: json.dumps(name) for name in set(batch.symbol)}
+    names = {name: to_json(name) for name in set(batch.symbol)}
     rows = zip(
         batch.time.tolist(),
         batch.vcpu.tolist(),
@@ -52,7 +52,7 @@ def _format_captures(batch: Batch) -> str:
         }
         for hit in batch
     ]
-    return "".join([json.dumps(line) + "\n" for line in lines])
+    return "".join([to_json(line) + "\n" for line in lines])
 
 
 def _plain(value: Value) -> str | None:
@@ -75,7 +75,7 @@ def format_tallies(
         }
         for expression, by_probe in histograms.items()
     }
-    return json.dumps({"counts": counts, "histograms": charts}) + "\n"
+    return to_json({"counts": counts, "histograms": charts}) + "\n"
 
 
 def format_summary(summary: Summary) -> str:
@@ -88,4 +88,4 @@ def format_summary(summary: Summary) -> str:
         "derailed": summary.derailed,
         "astray": summary.astray,
     }
-    return json.dumps({"summary": content}) + "\n"
+    return to_json({"summary": content}) + "\n"

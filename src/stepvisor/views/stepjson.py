@@ -1,8 +1,7 @@
 """Steps as JSON, one object per line; addresses and registers are hexadecimal strings."""
 
-import json
-
 from stepvisor.analysis.steps import StepCount
+from stepvisor.plain import to_json
 from stepvisor.trace.step import Step
 
 __all__ = ("format_step", "format_summary")
@@ -27,7 +26,7 @@ def format_step(step: Step) -> str:
     }
     if step.esr:
         content["esr"] = hex(step.esr)
-    return json.dumps(content) + "\n"
+    return to_json(content) + "\n"
 
 
 def format_summary(count: StepCount, *, finished: bool, lost: int) -> str:
@@ -45,4 +44,4 @@ def format_summary(count: StepCount, *, finished: bool, lost: int) -> str:
         "lost": lost,
         "functions": dict(count.functions),
     }
-    return json.dumps({"summary": content}) + "\n"
+    return to_json({"summary": content}) + "\n"
