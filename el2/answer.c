@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "answer.h"
 
+#include "aarch32.h"
 #include "arch_gen.h"
 #include "host.h"
 #include "monitor.h"
@@ -25,6 +26,13 @@ enum {
 	 SPSR_ELx_UAO | SPSR_ELx_PAN | SPSR_ELx_SSBS | SPSR_ELx_BTYPE_MASK | SPSR_ELx_D |          \
 	 SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F)
 
+/* The same in AArch32 state, which another answer does not leave either. */
+#define PSTATE_SETTABLE_AARCH32                                                                    \
+	(SPSR_AARCH32_N | SPSR_AARCH32_Z | SPSR_AARCH32_C | SPSR_AARCH32_V | SPSR_AARCH32_Q |      \
+	 SPSR_AARCH32_IT_LOW_MASK | SPSR_AARCH32_IT_HIGH_MASK | SPSR_AARCH32_DIT |                 \
+	 SPSR_AARCH32_SSBS | SPSR_AARCH32_GE_MASK | SPSR_AARCH32_E | SPSR_AARCH32_A |              \
+	 SPSR_AARCH32_I | SPSR_AARCH32_F | SPSR_AARCH32_T)
+
 static u64 timeout_ticks;
 
 void answer_set_timeout(u64 ticks)
@@ -40,7 +48,9 @@ static struct sv_answer *answer_of(const struct vcpu *v)
 /* Mode bits as they are now: an answer does not change the exception level. */
 static u64 settable_pstate(const struct vcpu *v, u64 value)
 {
-	return (v->frame.pstate & ~PSTATE_SETTABLE) | (value & PSTATE_SETTABLE);
+	u64 settable = is_aarch32(v->frame.pstate) ? PSTATE_SETTABLE_AARCH32 : PSTATE_SETTABLE;
+
+	return (v->frame.pstate & ~settable) | (value & settable);
 }
 
 static void set_system_register(u32 number, u64 value)

@@ -18,6 +18,8 @@
 /* A class without a handler is nothing that the monitor asked for: the guest gets UNDEF, counted. */
 static const trap_handler handlers[64] = {
 	[EC_WFX] = trap_wfx,
+	[EC_CP14_32] = trap_cp14,
+	[EC_CP14_64] = trap_cp14_wide,
 	[EC_HVC64] = trap_hvc,
 	[EC_SMC64] = trap_smc,
 	[EC_SYSREG] = trap_sysreg,

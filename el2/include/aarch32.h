@@ -14,6 +14,7 @@
 #include "vcpu.h"
 
 #define AARCH32_SP 13
+#define AARCH32_LINK 14
 #define T32_SHORT_SIZE 2UL
 
 static inline bool is_aarch32(u64 pstate)

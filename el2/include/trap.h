@@ -21,6 +21,8 @@ enum trap_result trap_hvc(struct vcpu *v, u64 esr);
 enum trap_result trap_sve(struct vcpu *v, u64 esr);
 enum trap_result trap_wfx(struct vcpu *v, u64 esr);
 enum trap_result trap_sysreg(struct vcpu *v, u64 esr);
+enum trap_result trap_cp14(struct vcpu *v, u64 esr);
+enum trap_result trap_cp14_wide(struct vcpu *v, u64 esr);
 enum trap_result trap_instruction_abort(struct vcpu *v, u64 esr);
 enum trap_result trap_data_abort(struct vcpu *v, u64 esr);
 enum trap_result trap_step(struct vcpu *v, u64 esr);

@@ -66,6 +66,14 @@ case_\name:
 	t32	wfe_wide, 0xbf50, 0xf3af, 0x8002
 	/* cmp r6, r6; it ne; wfene */
 	t32	wfe_if_not, 0x42b6, 0xbf18, 0xbf20
+	/* mrc p14, 0, r3, c0, c1, 0 (DBGDSCRint), and so on; apsr_nzcv: the flags */
+	/* and a shift: QEMU's other fields are those of one core, whatever its ID_AA64*_EL1 say */
+	t32	dbgdidr, 0xee10, 0x3e10, 0x0d1b
+	t32	dbgdidr_if_not, 0x42b6, 0xbf18, 0xee10, 0x3e10
+	t32	dbgdsar, 0xee12, 0x3e10
+	t32	dbgdsar_flags, 0xee12, 0xfe10
+	t32	dbgdrar_wide, 0xec54, 0x3e01
+	t32	no_register, 0xee1f, 0x3e1f
 
 	a32	ldr, 0xe5923000			/* ldr r3, [r2] */
 	a32	ldrh, 0xe1d230b0		/* ldrh r3, [r2] */
@@ -86,6 +94,12 @@ case_\name:
 	a32	udf, 0xe7f000f0			/* udf #0 */
 	a32	wfe, 0xe320f005, 0xe320f002	/* sevl; wfe */
 	a32	wfe_if_not, 0xe1560006, 0x1320f002 /* cmp r6, r6; wfene */
+
+	a32	dbgdidr, 0xee103e10, 0xe1a03a23	/* mrc p14, 0, r3, c0, c0, 0; lsr r3, r3, #20 */
+	a32	dbgdidr_if_not, 0xe1560006, 0x1e103e10
+	a32	dbgdrar, 0xee113e10		/* mrc p14, 0, r3, c1, c0, 0 */
+	a32	dbgdrar_wide, 0xec543e01	/* mrrc p14, 0, r3, r4, c1 */
+	a32	dbgdrar_if_not, 0xe1560006, 0x1c543e01
 
 	.section .rodata.cases
 	.global	cases_end

@@ -1082,6 +1082,19 @@ REGISTERS: Final[dict[str, Register]] = {
             Field("READ", 0, 0, "1: MRC, 0: MCR", None),
         ),
     ),
+    "ISS_CP64": Register(
+        "ISS_CP64",
+        "ESR_ELx.ISS of a trapped A32 or T32 access to a 64-bit register of CP14 or CP15 (MCRR, MRRC)",
+        (
+            Field("CV", 24, 24, "COND is valid", None),
+            Field("COND", 23, 20, "condition code", None),
+            Field("OPC1", 19, 16, "", None),
+            Field("RT2", 14, 10, "second general register", None),
+            Field("RT", 9, 5, "first general register, in its AArch64 view", None),
+            Field("CRM", 4, 1, "", None),
+            Field("READ", 0, 0, "1: MRRC, 0: MCRR", None),
+        ),
+    ),
     "ISS_SYSREG": Register(
         "ISS_SYSREG",
         "ESR_ELx.ISS of a trapped MSR, MRS or system instruction",
