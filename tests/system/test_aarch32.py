@@ -4,15 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from armhf import armhf_busybox, program
+from armhf import BASE, armhf_busybox, program
 from command_line import CommandLine
 from plain_guest import PlainGuest
 
 import stepvisor
+from stepvisor import Answer, GuestEvent
 from stepvisor.guest.distribution import GuestFiles
 from stepvisor.guest.initramfs import build_initramfs
+from stepvisor.trace.events import Callback
+from stepvisor.trace.step import Step
 
 pytestmark = pytest.mark.system
+
+CODE = BASE + 0x1000
 
 SIGTRAP_EXIT = "133"
 """128 and the number of the signal."""
@@ -22,7 +27,49 @@ BKPT_A32 = (0xE1200070, 0xE3A00000, 0xE3A07001, 0xEF000000)
 BKPT_T32 = bytes.fromhex("05be 0020 0127 00df")
 """bkpt #5; movs r0, #0; movs r7, #1; svc #0."""
 
+WALK = bytes.fromhex(
+    "8470a0e3 0000a0e3 000000ef"  # mov r7, #132; mov r0, #0; svc #0: getpgid(0)
+    "030000eb 0a0000fa"  # bl arm; blx thumb
+    "0000a0e3 0170a0e3 000000ef"  # mov r0, #0; mov r7, #1; svc #0: exit(0)
+    "10402de9 000050e1 fcffff1b 0740a003"  # arm: push; cmp; blne arm; moveq
+    "04509fe5 35ff2fe1 1080bde8 41100100"  # ldr; blx r5; pop {r4, pc}; thumb
+    "00b5 8042 08bf 0131 14bf 0122 01f10402"  # thumb: push; cmp; it; add; ite; mov; add.w
+    "00f001f8 00bd 00bf 7047"  # bl leaf; pop {pc}; leaf: nop; bx lr
+)
+_THUMB = [
+    (0x40, "push {lr}", 0),
+    (0x42, "cmp r0, r0", 0),
+    (0x44, "it eq", 0),
+    (0x46, "addeq r1, #1", 0),
+    (0x48, "ite ne", 0),
+    (0x4A, "movne r2, #1", 0),
+    (0x4C, "addeq.w r2, r1, #4", 0),
+    (0x50, "bl #0x11056", 0),
+    (0x56, "nop", 1),
+    (0x58, "bx lr", 1),
+    (0x54, "pop {pc}", 0),
+]
+WALKED = [
+    (0x0C, "bl #0x11020", 0),
+    (0x20, "push {r4, lr}", 1),
+    (0x24, "cmp r0, r0", 1),
+    (0x28, "blne #0x11020", 1),
+    (0x2C, "moveq r4, #7", 1),
+    (0x30, "ldr r5, [pc, #4]", 1),
+    (0x34, "blx r5", 1),
+    *((offset, text, 2 + depth) for offset, text, depth in _THUMB),
+    (0x38, "pop {r4, pc}", 1),
+    (0x10, "blx #0x11040", 0),
+    *((offset, text, 1 + depth) for offset, text, depth in _THUMB),
+    (0x14, "mov r0, #0", 0),
+    (0x18, "mov r7, #1", 0),
+    (0x1C, "svc #0", 0),
+]
+"""Offset, text and depth of what it executes at EL0 from its first system call to its second."""
+SKIPPED = 0x46
+
 PROGRAMS = {
+    "root/walk": program(WALK),
     "root/bkpt": program(BKPT_A32),
     "root/bkpt-t32": program(BKPT_T32, thumb=True),
 }
@@ -42,6 +89,47 @@ def guest(initrd: Path) -> Iterator[stepvisor.Guest]:
     with stepvisor.boot(initrd=initrd, cpus=1) as guest:
         guest.wait_ready()
         yield guest
+
+
+def walk(guest: stepvisor.Guest, answer: Callback | None = None) -> list[Step]:
+    """Steps of the program at EL0, from its first system call to its second."""
+    with guest.step(
+        "__arm64_sys_getpgid",
+        until=6000,
+        el0=True,
+        task="walk",
+        over=["__schedule"],
+        answer=answer,
+        timeout=120,
+    ) as stepping:
+        guest.run("./walk", 120)
+        return [step for step in stepping if step.el == 0 and step.text]
+
+
+def test_steps_of_user_code(guest: stepvisor.Guest) -> None:
+    steps = walk(guest)
+
+    assert [(s.address - CODE, s.text, s.depth) for s in steps] == WALKED
+    assert [old - new for old, new in (steps[1].changed["sp"],)] == [8]
+    assert steps[4].changed == {"r4": (0, 7)}
+
+
+def test_skipping(guest: stepvisor.Guest) -> None:
+    """Each addition to r1 in an IT block is left out; its block ends there."""
+    skipped: list[GuestEvent] = []
+
+    def skip(event: GuestEvent) -> Answer:
+        if event.pc != CODE + SKIPPED:
+            return Answer.CONTINUE
+        skipped.append(event)
+        return Answer.SKIP
+
+    steps = walk(guest, skip)
+
+    assert len(skipped) == 2
+    assert [(s.address - CODE, s.text) for s in steps] == [
+        (offset, text) for offset, text, _ in WALKED if offset != SKIPPED
+    ]
 
 
 def test_trace(command_line: CommandLine, initrd: Path) -> None:

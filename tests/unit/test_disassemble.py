@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stepvisor.arch import aarch32
+from stepvisor.arch.aarch32 import InstructionSet
 from stepvisor.arch.disassemble import (
     disassemble,
     is_call,
@@ -83,3 +85,60 @@ def test_kinds(word: int, *, call: bool, register: bool, exception: bool) -> Non
         register,
         exception,
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "instruction_set", "if_then", "text"),
+    [
+        (0xE0811002, InstructionSet.A32, 0, "add r1, r1, r2"),
+        (0x00000000, InstructionSet.A32, 0, "andeq r0, r0, r0"),
+        (0xFFFFFFFF, InstructionSet.A32, 0, ".inst 0xffffffff"),
+        (0xEB000002, InstructionSet.A32, 0, "bl #0x1010"),
+        (0x3101, InstructionSet.T32, 0, "adds r1, #1"),
+        (0x3101, InstructionSet.T32, 0x08, "addeq r1, #1"),
+        (0x3101, InstructionSet.T32, 0x18, "addne r1, #1"),
+        (0xF000F801, InstructionSet.T32, 0, "bl #0x1006"),
+        (0xF000F801, InstructionSet.T32, 0xE8, "bl #0x1006"),
+        (0xB8FF, InstructionSet.T32, 0, ".inst 0xb8ff"),
+        (0xFFFFFFFF, InstructionSet.T32, 0x08, ".inst 0xffffffff"),
+    ],
+)
+def test_text_of_aarch32(
+    word: int, instruction_set: InstructionSet, if_then: int, text: str
+) -> None:
+    assert disassemble(word, 0x1000, instruction_set, if_then) == text
+
+
+@pytest.mark.parametrize(
+    ("word", "instruction_set", "call", "branch"),
+    [
+        (0xEB000002, InstructionSet.A32, True, False),  # bl
+        (0xFB000002, InstructionSet.A32, True, False),  # blx, to 2 mod 4
+        (0xFA000002, InstructionSet.A32, True, False),  # blx
+        (0x012FFF33, InstructionSet.A32, True, False),  # blxeq r3
+        (0xE12FFF13, InstructionSet.A32, False, False),  # bx r3
+        (0x0A000002, InstructionSet.A32, False, True),  # beq
+        (0xE8BD8010, InstructionSet.A32, False, False),  # pop {r4, pc}
+        (0xF000F801, InstructionSet.T32, True, False),  # bl
+        (0xF000E802, InstructionSet.T32, True, False),  # blx
+        (0x4798, InstructionSet.T32, True, False),  # blx r3
+        (0x4718, InstructionSet.T32, False, False),  # bx r3
+        (0xBD00, InstructionSet.T32, False, False),  # pop {pc}
+        (0xE7FE, InstructionSet.T32, False, True),  # b
+        (0xD0FE, InstructionSet.T32, False, True),  # beq
+        (0xB108, InstructionSet.T32, False, True),  # cbz r0
+        (0xF0008000, InstructionSet.T32, False, True),  # beq.w
+        (0xF000B800, InstructionSet.T32, False, True),  # b.w
+        (0xF3BF8F4F, InstructionSet.T32, False, False),  # dsb sy
+    ],
+)
+def test_kinds_of_aarch32(
+    word: int, instruction_set: InstructionSet, *, call: bool, branch: bool
+) -> None:
+    assert aarch32.is_call(instruction_set, word) == call
+    assert aarch32.is_direct_branch(instruction_set, word) == branch
+
+
+def test_if_then() -> None:
+    assert aarch32.if_then(0x6000_0030 | 0b0001_10 << 10 | 0b01 << 25) == 0b0001_1001
+    assert aarch32.if_then(0x0600_FC00) == aarch32.IT_OUTSIDE

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvisor._gen import wire
+from stepvisor.arch.aarch32 import InstructionSet
 from stepvisor.errors import MonitorError
 from stepvisor.monitor.vocabulary import Event, Outcome
 
@@ -42,6 +43,8 @@ class GuestEvent:
     """Of the instruction that the event is about."""
     word: int
     """That instruction, 0 when it could not be read."""
+    instruction_set: InstructionSet
+    """Of `word`."""
     x: tuple[int, ...]
     """x0 to x30."""
     sp_el0: int
@@ -61,6 +64,7 @@ class GuestEvent:
 
 _KINDS = {int(kind): kind for kind in Event}
 _OUTCOMES = {int(outcome): outcome for outcome in Outcome}
+_SETS = {int(kind): kind for kind in InstructionSet}
 _CODES = {"u2": "H", "u1": "B", "u8": "Q", "u4": "I"}
 
 
@@ -84,7 +88,7 @@ def read_event(record: NDArray[np.void], clock: Clock) -> GuestEvent:
     :raise MonitorError: When it is of a kind that does not exist.
     """
     values = _RECORD.unpack(record.data)
-    _, _, vcpu, _, _, sequence, ticks, pc, *rest = values
+    _, _, vcpu, flags, _, sequence, ticks, pc, *rest = values
     x, rest = tuple(rest[:31]), rest[31:]
     sp_el0, sp_el1, pstate, ttbr0, ttbr1, tcr, vbar, esr, far, address, *last = rest
     word, kind, outcome, waits = last
@@ -98,6 +102,7 @@ def read_event(record: NDArray[np.void], clock: Clock) -> GuestEvent:
             pc,
             address,
             word,
+            _SETS[flags],
             x,
             sp_el0,
             sp_el1,

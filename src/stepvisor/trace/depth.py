@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from stepvisor.arch import aarch32
+from stepvisor.arch.aarch32 import InstructionSet
 from stepvisor.arch.disassemble import is_call, is_exception_return, is_register_branch
 from stepvisor.monitor.vocabulary import Outcome
 
@@ -28,7 +30,14 @@ class CallDepth:
         """Calls and exceptions that have not returned."""
         return len(self._frames)
 
-    def follow(self, outcome: Outcome, address: int, word: int, pc: int) -> None:
+    def follow(
+        self,
+        outcome: Outcome,
+        address: int,
+        word: int,
+        pc: int,
+        instruction_set: InstructionSet = InstructionSet.A64,
+    ) -> None:
         """The instruction `word` at `address` led to `pc`."""
         previous, self._last = self._last, pc
         if outcome in {Outcome.EXCEPTION, Outcome.INTERRUPT}:
@@ -36,11 +45,25 @@ class CallDepth:
         elif outcome is Outcome.RESUMED:
             if pc != previous:
                 self._return(pc)
+        elif instruction_set is not InstructionSet.A64:
+            self._follow_aarch32(address, word, pc, instruction_set)
         elif is_call(word):
             self._push(address + 4)
         elif is_exception_return(word):
             self._leave_exception()
         elif is_register_branch(word):
+            self._return(pc)
+
+    def _follow_aarch32(
+        self, address: int, word: int, pc: int, instruction_set: InstructionSet
+    ) -> None:
+        """Every instruction may have a condition, and most may write the program counter."""
+        following = address + aarch32.size(instruction_set, word)
+        if pc == following:
+            return
+        if aarch32.is_call(instruction_set, word):
+            self._push(following)
+        elif not aarch32.is_direct_branch(instruction_set, word):
             self._return(pc)
 
     def _push(self, frame: int) -> None:

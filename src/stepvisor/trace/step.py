@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.arch.aarch32 import InstructionSet, if_then
 from stepvisor.arch.disassemble import disassemble
 from stepvisor.errors import MonitorError
 from stepvisor.monitor.guest_event import Clock
@@ -23,6 +24,8 @@ _COLUMNS = (*_GENERAL, *_SYSTEM, "nzcv", "pstate")
 _NZCV = np.uint64(0xF000_0000)
 _NZCV_SHIFT = 28
 _EL_SHIFT, _EL_MASK = 2, 3
+_AARCH32 = 1 << 4
+_AARCH32_NAMES = {f"x{n}": f"r{n}" for n in range(13)} | {"x13": "sp", "x14": "lr"}
 _STACK_SELECTED = 1
 _PLACES = 1 << 16
 _TARGET = re.compile(r"#(0x[0-9a-f]+)$")
@@ -47,11 +50,13 @@ class Step:
     offset: int
     """Bytes from that function's start."""
     word: int
+    instruction_set: InstructionSet
+    """Of `word`; a T32 instruction of 32 bits has its first halfword in the upper half."""
     text: str
     """Its disassembly; empty for INTERRUPT and RESUMED."""
     changed: Mapping[str, tuple[int, int]]
     """Registers with another value than before, old and new: x0 to x30, sp, nzcv, pstate (the rest
-    of it), and the system registers that events carry."""
+    of it), and the system registers that events carry; in AArch32 state r0 to r12, sp, lr."""
     depth: int
     """Calls and exceptions since stepping began that have not returned."""
     el: int
@@ -83,6 +88,7 @@ class StepReader:
     _before: NDArray[np.uint64] | None = None
     _pc: int = 0
     _level: int = 1
+    _pstate: int = 0
     _calls: CallDepth = field(default_factory=CallDepth)
     _names: dict[int, tuple[str, int]] = field(default_factory=dict)
 
@@ -107,21 +113,21 @@ class StepReader:
             self._before = values[index : index + 1]
 
     def _step(self, row: tuple[int, ...], changed: Mapping[str, tuple[int, int]]) -> Step | None:
-        ticks, vcpu, pc, code, pstate, address, word, esr, _ = row
-        outcome = _outcome(code)
-        came_from, level = self._pc, self._level
-        self._pc, self._level = pc, pstate >> _EL_SHIFT & _EL_MASK
+        ticks, vcpu, pc, code, pstate, address, word, esr, number, _ = row
+        outcome, instruction_set = _outcome(code), _instruction_set(number)
+        came_from, level, state = self._pc, self._level, self._pstate
+        self._pc, self._level, self._pstate = pc, pstate >> _EL_SHIFT & _EL_MASK, pstate
         if outcome is Outcome.STARTED:
             return None
         if outcome is Outcome.STOPPED:
             self.stopped = True
             return None
         if outcome in {Outcome.INTERRUPT, Outcome.RESUMED}:
-            address, word = came_from, 0
+            address, word, instruction_set = came_from, 0, InstructionSet.A64
         self._number += 1
         symbol, offset = self._name(address)
         depth = self._calls.depth
-        self._calls.follow(outcome, address, word, pc)
+        self._calls.follow(outcome, address, word, pc, instruction_set)
         return Step(
             number=self._number,
             time=self.clock.seconds(ticks),
@@ -132,15 +138,20 @@ class StepReader:
             symbol=symbol,
             offset=offset,
             word=word,
-            text=self._text(word, address) if word else "",
+            instruction_set=instruction_set,
+            text=self._text(word, address, instruction_set, if_then(state)),
             changed=changed,
             depth=depth,
             el=level,
             esr=esr if outcome is Outcome.EXCEPTION else 0,
         )
 
-    def _text(self, word: int, address: int) -> str:
+    def _text(self, word: int, address: int, instruction_set: InstructionSet, block: int) -> str:
         """The disassembly, with the name of the place that a branch leads to."""
+        if instruction_set is not InstructionSet.A64:
+            return disassemble(word, address, instruction_set, block)
+        if not word:
+            return ""
         text = disassemble(word, address)
         target = _TARGET.search(text)
         if target is None or classify(word) is not Flow.IMMEDIATE:
@@ -159,7 +170,17 @@ class StepReader:
         return name
 
 
-_SCALARS = ("ticks", "vcpu", "pc", "outcome", "pstate", "instruction_address", "word", "esr")
+_SCALARS = (
+    "ticks",
+    "vcpu",
+    "pc",
+    "outcome",
+    "pstate",
+    "instruction_address",
+    "word",
+    "esr",
+    "flags",
+)
 
 
 def _outcome(code: int) -> Outcome:
@@ -167,6 +188,14 @@ def _outcome(code: int) -> Outcome:
         return Outcome(code)
     except ValueError as error:
         raise MonitorError(f"a ring is damaged: a step with outcome {code}") from error
+
+
+def _instruction_set(code: int) -> InstructionSet:
+    try:
+        return InstructionSet(code)
+    except ValueError as error:
+        message = f"a ring is damaged: an instruction of the set {code}"
+        raise MonitorError(message) from error
 
 
 def _columns(records: NDArray[np.void]) -> NDArray[np.uint64]:
@@ -184,6 +213,11 @@ def _columns(records: NDArray[np.void]) -> NDArray[np.uint64]:
 def _changes(
     old: NDArray[np.uint64], new: NDArray[np.uint64], differs: NDArray[np.bool_], pstate: int
 ) -> dict[str, tuple[int, int]]:
+    if pstate & _AARCH32:
+        return {
+            _AARCH32_NAMES.get(_COLUMNS[index], _COLUMNS[index]): (int(old[index]), int(new[index]))
+            for index in np.flatnonzero(differs).tolist()
+        }
     current = "sp_el1" if pstate >> _EL_SHIFT & _EL_MASK and pstate & _STACK_SELECTED else "sp_el0"
     found = {}
     for index in np.flatnonzero(differs).tolist():

@@ -19,6 +19,7 @@ def format_step(step: Step) -> str:
         "symbol": step.symbol,
         "offset": step.offset,
         "word": hex(step.word),
+        "set": step.instruction_set.name,
         "text": step.text,
         "el": step.el,
         "depth": step.depth,
