@@ -8,6 +8,7 @@
 #include "monitor.h"
 #include "pause.h"
 #include "sysreg.h"
+#include "tracer.h"
 #include "vgic.h"
 
 #define PSCI_NOT_SUPPORTED (-1L)
@@ -85,6 +86,7 @@ static int64_t cpu_on(struct vcpu *v)
 
 static void cpu_off(struct vcpu *v)
 {
+	tracer_power_off(v);
 	gic_timer_stop();
 	vgic_give_back(v);
 	v->status->online = 0;

@@ -80,6 +80,13 @@ static void record_here(struct vcpu *v, u32 outcome)
 	record(v, outcome, v->frame.pc, SV_INSTRUCTION_SET_A64, 0);
 }
 
+/* That stepping ends or pauses is told wherever the guest is then. */
+static void record_end(struct vcpu *v, const struct tracer *tracer, u32 outcome)
+{
+	if (!(tracer->config.options & SV_STEP_OPTION_SILENT))
+		event_single_step(v, outcome, v->frame.pc, SV_INSTRUCTION_SET_A64, 0);
+}
+
 /* Instructions since the last interrupt was delivered. */
 static u64 since_interrupt(const struct tracer *tracer)
 {
@@ -121,16 +128,20 @@ void tracer_start(struct vcpu *v)
 	start(v, true);
 }
 
-void tracer_stop(struct vcpu *v)
+static void end(struct vcpu *v, u32 outcome)
 {
 	struct tracer *tracer = v->tracer;
 
-	if (!tracer)
-		return;
-	record_here(v, SV_OUTCOME_STOPPED);
+	record_end(v, tracer, outcome);
 	v->tracer = NULL;
 	release(tracer);
 	step_trace_end(v);
+}
+
+void tracer_stop(struct vcpu *v)
+{
+	if (v->tracer)
+		end(v, SV_OUTCOME_STOPPED);
 }
 
 static u32 private_slot(const struct tracer *tracer)
@@ -189,6 +200,7 @@ static bool go_away(struct vcpu *v, u64 pc)
 	tracer->away_pc = pc;
 	tracer->away_sp = read_sysreg(sp_el1);
 	tracer->away_since = read_sysreg(cntpct_el0);
+	tracer->task = tracer->bound ? 0 : task_current(v);
 	__atomic_fetch_add(&tracer_away_count, 1, __ATOMIC_RELAXED);
 	v->tracer = NULL;
 	step_trace_end(v);
@@ -294,6 +306,42 @@ static void reclaim(struct vcpu *v)
 		come_back(v, tracer);
 }
 
+/* Ends those that wait for a context of `task` to come back: it never will. */
+static void end_away(struct vcpu *v, u64 task, u32 outcome)
+{
+	if (!task || !__atomic_load_n(&tracer_away_count, __ATOMIC_RELAXED))
+		return;
+	for (u32 i = 0; i < SV_MAX_VCPUS; i++) {
+		struct tracer *tracer = &tracers[i];
+
+		if (__atomic_load_n(&tracer->state, __ATOMIC_ACQUIRE) != TRACER_AWAY ||
+		    tracer->task != task || !change_state(tracer, TRACER_AWAY, TRACER_STEPPING))
+			continue;
+		stop_waiting(tracer);
+		if (!is_unwanted(tracer))
+			record_end(v, tracer, outcome);
+		release(tracer);
+	}
+}
+
+/* The context that runs here does not go on. A tracer of the vCPU stays. */
+static void end_context(struct vcpu *v, u32 outcome)
+{
+	if (v->tracer && !v->tracer->bound)
+		end(v, outcome);
+	end_away(v, task_current(v), outcome);
+}
+
+void tracer_power_off(struct vcpu *v)
+{
+	const struct tracer *tracer;
+
+	end_context(v, SV_OUTCOME_VCPU_OFF);
+	tracer = v->tracer ? v->tracer : left_here(v);
+	if (tracer)
+		record_end(v, tracer, SV_OUTCOME_VCPU_OFF);
+}
+
 void tracer_power_on(struct vcpu *v)
 {
 	struct tracer *tracer = left_here(v);
@@ -303,11 +351,11 @@ void tracer_power_on(struct vcpu *v)
 		stop_waiting(tracer);
 		v->tracer = tracer;
 	}
-	if (!v->tracer)
-		return;
-	v->tracer->quiet = false;
-	set_since(v->tracer, 1);
-	record_here(v, SV_OUTCOME_STARTED);
+	if (v->tracer) {
+		v->tracer->quiet = false;
+		set_since(v->tracer, 1);
+		record_here(v, SV_OUTCOME_STARTED);
+	}
 	tracer_continue(v);
 }
 
@@ -348,6 +396,12 @@ void tracer_hit(struct vcpu *v, const struct slot *slot, bool accepted)
 	case SV_ACTION_STEP_OVER:
 		if (v->tracer)
 			go_away(v, v->frame.x[30]);
+		break;
+	case SV_ACTION_TASK_END:
+		end_context(v, SV_OUTCOME_TASK_ENDED);
+		break;
+	case SV_ACTION_TASK_FREE:
+		end_away(v, v->frame.x[0], SV_OUTCOME_TASK_ENDED);
 		break;
 	default:
 		break;

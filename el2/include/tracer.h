@@ -7,8 +7,8 @@
  * context (program counter and kernel stack) comes back, on whichever vCPU that is.
  *
  *   OFF --start--> STEPPING --interrupt, STEP_OVER--> AWAY --context is back--> STEPPING
- *    ^                |
- *    +--until, stop---+
+ *    ^                |                                  |
+ *    +--until, stop---+--------- its task ends ---------+
  */
 #ifndef SV_TRACER_H
 #define SV_TRACER_H
@@ -42,6 +42,7 @@ struct tracer {
 	u64 away_sp;
 	u64 vcpu; /* which vCPU it steps, or left */
 	u64 away_since;
+	u64 task;      /* AWAY, not bound: whose context it is, 0 if that is not known */
 	bool bound;    /* steps a vCPU, whatever runs there; else one context, wherever that runs */
 	bool unwanted; /* is to end, wherever it is found */
 	bool quiet;    /* steps without records until this context is back; may go AWAY meanwhile */
@@ -74,6 +75,9 @@ bool tracer_private_hit(struct vcpu *v, u32 index);
 
 /* Whether a tracer that is bound to this vCPU waits for an interrupt to be handled there. */
 bool tracer_is_away(const struct vcpu *v);
+
+/* The vCPU is about to go off, and the context that runs on it ends with it. */
+void tracer_power_off(struct vcpu *v);
 
 /* The vCPU comes out of reset: goes on stepping if it was stepped when it went off. */
 void tracer_power_on(struct vcpu *v);

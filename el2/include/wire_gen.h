@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x648fb94284cebf6a)
+#define SV_ABI_HASH REG_UL(0xd60176d956e6fc42)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -144,11 +144,13 @@
 #define SV_RECORD_CAPTURE REG_U(6)
 #define SV_RECORD_STEP REG_U(7)
 
-/* what a hit does (probe_descriptor.plan_argument) */
+/* what a hit does (probe_descriptor.action); TASK_END: the task that runs ends here; TASK_FREE: the one at x0 has ended */
 #define SV_ACTION_RECORD REG_U(0)
 #define SV_ACTION_STEP_START REG_U(1)
 #define SV_ACTION_STEP_STOP REG_U(2)
 #define SV_ACTION_STEP_OVER REG_U(3)
+#define SV_ACTION_TASK_END REG_U(4)
+#define SV_ACTION_TASK_FREE REG_U(5)
 
 /* what an EMULATE plan does (probe_descriptor.operation); d, n, m, a are register numbers, 31 is zero unless a flag says SP */
 #define SV_OPERATION_NONE REG_U(0)
@@ -290,6 +292,8 @@
 #define SV_OUTCOME_EMULATED REG_U(5)
 #define SV_OUTCOME_RESUMED REG_U(6)
 #define SV_OUTCOME_STOPPED REG_U(7)
+#define SV_OUTCOME_TASK_ENDED REG_U(8)
+#define SV_OUTCOME_VCPU_OFF REG_U(9)
 
 /* CONFIGURE_STEP: bits of arguments[0] */
 #define SV_STEP_OPTION_SILENT REG_U(1)

@@ -26,6 +26,7 @@ from stepvisor.errors import (
 from stepvisor.monitor.answers import Answer
 from stepvisor.monitor.guest_event import GuestEvent
 from stepvisor.monitor.vocabulary import Event, Outcome, View
+from stepvisor.trace.ending import Ending
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.hit import Batch, Hit, Registers
 from stepvisor.trace.listener import Listener
@@ -40,6 +41,7 @@ __all__ = (
     "Answer",
     "Batch",
     "Completed",
+    "Ending",
     "Event",
     "Guest",
     "GuestConfigError",

@@ -79,7 +79,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0x648fb94284cebf6a
+ABI_HASH: Final = 0xd60176d956e6fc42
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -240,12 +240,14 @@ class Record(IntEnum):
 
 
 class Action(IntEnum):
-    """what a hit does (probe_descriptor.plan_argument)"""
+    """what a hit does (probe_descriptor.action); TASK_END: the task that runs ends here; TASK_FREE: the one at x0 has ended"""
 
     RECORD = 0
     STEP_START = 1
     STEP_STOP = 2
     STEP_OVER = 3
+    TASK_END = 4
+    TASK_FREE = 5
 
 
 class Operation(IntEnum):
@@ -417,6 +419,8 @@ class Outcome(IntEnum):
     EMULATED = 5
     RESUMED = 6
     STOPPED = 7
+    TASK_ENDED = 8
+    VCPU_OFF = 9
 
 
 class StepOption(IntEnum):

@@ -1,7 +1,8 @@
 """``stepvisor``: find the subcommand, run it, turn errors into one line and an exit code.
 
-Exit codes: 0 done, 1 something failed, 2 the input cannot work, 130 Ctrl-C, 143 SIGTERM, 141 nobody
-reads our output any more.
+Exit codes: 0 done, 1 something failed, 2 the input cannot work, 3 ended before all that was asked
+for could be seen (the summary says why), 130 Ctrl-C, 143 SIGTERM, 141 nobody reads our output any
+more.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from stepvisor.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, TERMINATED
 from stepvisor.cli.output import protected
 from stepvisor.errors import StepvisorError
 
@@ -30,10 +32,6 @@ _COMMANDS = (
     "selftest",
     "conformance",
 )
-
-_INTERRUPTED = 128 + signal.SIGINT
-_TERMINATED = 128 + signal.SIGTERM
-_BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,11 +53,11 @@ def _main(argv: Sequence[str] | None) -> int:
         _complain(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         # The interpreter flushes stdout once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        return BROKEN_PIPE
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     finally:
@@ -92,4 +90,4 @@ def _complain(error: StepvisorError) -> None:
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     """SIGTERM unwinds the stack, so that every context manager cleans up."""
-    raise SystemExit(_TERMINATED)
+    raise SystemExit(TERMINATED)

@@ -6,6 +6,8 @@ import sys
 from stepvisor.analysis.steps import StepCount
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
 from stepvisor.cli.command import GuestCommand
+from stepvisor.cli.exit_codes import INCOMPLETE, INTERRUPTED
+from stepvisor.trace.ending import Ending
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.step_plan import ends_at_place
 from stepvisor.trace.stepping import Stepping
@@ -63,8 +65,6 @@ def register(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Step as `args` say."""
     view = stepjson if args.json else steptext
-    count = StepCount()
-    interrupted = False
     with start_guest(args) as guest:
         place = [args.until] if ends_at_place(args.until) else []
         guest.check_probes(args.symbol, *args.over, *place)
@@ -73,19 +73,34 @@ def run(args: argparse.Namespace) -> int:
         elif place:
             guest.wait_user()
         stepping = _stepping(guest, args)
+        count = StepCount()
         try:
-            with stepping:
-                command = GuestCommand(guest, args.command) if args.command is not None else None
-                if not args.json:
-                    sys.stdout.write(steptext.HEADER)
-                for step in count.watch(stepping):
-                    sys.stdout.write(view.format_step(step))
-            if command is not None:
-                _report(command, args.timeout)
-        except KeyboardInterrupt:
-            interrupted = True
-    sys.stdout.write(view.format_summary(count, finished=stepping.finished, lost=stepping.lost))
-    return 130 if interrupted else 0
+            interrupted = _print_steps(guest, stepping, args, count)
+        finally:
+            if stepping.started or sys.exc_info()[0] is None:
+                sys.stdout.write(view.format_summary(count, stepping))
+    if interrupted:
+        return INTERRUPTED
+    return 0 if stepping.finished else INCOMPLETE
+
+
+def _print_steps(
+    guest: Guest, stepping: Stepping, args: argparse.Namespace, count: StepCount
+) -> bool:
+    """Print every step, then what the command in the guest said; whether Ctrl-C ended it."""
+    view = stepjson if args.json else steptext
+    try:
+        with stepping:
+            command = GuestCommand(guest, args.command) if args.command is not None else None
+            if not args.json:
+                sys.stdout.write(steptext.HEADER)
+            for step in count.watch(stepping):
+                sys.stdout.write(view.format_step(step))
+        if command is not None and stepping.ending is not Ending.GUEST:
+            _report(command, args.timeout)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _stepping(guest: Guest, args: argparse.Namespace) -> Stepping:

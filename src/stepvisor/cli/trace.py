@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
 from stepvisor.cli.asked import Asked, add_program_arguments, read_asked, say_armed
 from stepvisor.cli.command import GuestCommand
+from stepvisor.cli.exit_codes import INTERRUPTED
 from stepvisor.cli.progress import bar
 from stepvisor.probe.many import is_pattern
 from stepvisor.probe.plan import Method
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             output.write(batch)
         sys.stdout.write(view.format_tallies(trace.counts(), trace.histograms()))
         sys.stdout.write(view.format_summary(trace.summary()))
-    return 130 if interrupted else 0
+    return INTERRUPTED if interrupted else 0
 
 
 @contextlib.contextmanager

@@ -52,6 +52,11 @@ class Outcome(enum.IntEnum):
     """Back where stepping was left, after an interrupt or a function that is stepped over."""
     STOPPED = wire.Outcome.STOPPED
     """Stepping ended here; no instruction has run since the event before."""
+    TASK_ENDED = wire.Outcome.TASK_ENDED
+    """The task that was stepped ends here, and stepping with it."""
+    VCPU_OFF = wire.Outcome.VCPU_OFF
+    """The vCPU goes off here (PSCI). Stepping of what runs on it ends; that of the vCPU itself goes
+    on with its first instruction when it comes back."""
 
 
 class Action(enum.IntEnum):
@@ -62,6 +67,10 @@ class Action(enum.IntEnum):
     STEP_STOP = wire.Action.STEP_STOP
     STEP_OVER = wire.Action.STEP_OVER
     """A vCPU that steps runs freely until the function returns."""
+    TASK_END = wire.Action.TASK_END
+    """The task that runs ends: so does stepping of its context, wherever that waits."""
+    TASK_FREE = wire.Action.TASK_FREE
+    """The same for the task whose structure is at x0, as it is about to be freed."""
 
 
 class Trap(enum.IntEnum):

@@ -247,6 +247,8 @@ class EventHub:
                     checked = now
                 time.sleep(self._pause(now - last))
         except Exception as error:  # noqa: BLE001 - whatever it is, the readers must hear of it
+            with contextlib.suppress(StepvisorError):
+                self._round()  # what was recorded between the last look and the guest's end
             for consumer in self._consumers:
                 consumer.flush(error)
         finally:

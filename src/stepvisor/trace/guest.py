@@ -15,7 +15,7 @@ from stepvisor.machine.machine import Machine
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.interface import Policy, Progress, VcpuCounters
-from stepvisor.monitor.vocabulary import Event, StepOption
+from stepvisor.monitor.vocabulary import Action, Event, StepOption
 from stepvisor.probe.many import find_functions, is_pattern, place_all
 from stepvisor.probe.place import Code
 from stepvisor.probe.plan import Method
@@ -31,6 +31,7 @@ from stepvisor.trace.listener import Listener
 from stepvisor.trace.load import load_guest
 from stepvisor.trace.shell import Completed, Shell
 from stepvisor.trace.step_plan import (
+    ENDS,
     SWITCH,
     any_code,
     step_end,
@@ -309,15 +310,18 @@ class Guest:
         Before user space runs (see ``paused`` of :func:`stepvisor.start`) the kernel's addresses
         are not known yet, so `until` must be "return" or a number.
         """
-        names = list(dict.fromkeys(over))
+        names = [name for name in dict.fromkeys(over) if ENDS.get(name) is not Action.TASK_END]
         if SWITCH in self.symbols and SWITCH not in (symbol, *names):
             names.append(SWITCH)
+        ends = [name for name in ENDS if name in self.symbols and name not in (symbol, *names)]
         start, *others = [self._target(name) for name in [symbol, *names]]
         end = step_end(until, limit, self._running_address)
         if until == "return" and "+" in start.label:
             message = f"{start.label} is inside a function: say when to stop with until=..."
             raise ProbeError(message)
-        probes = step_probes(self._code(), start, others, self._slots(1 + len(others)))
+        probes = step_probes(
+            self._code(), start, others, [self._target(name) for name in ends], self._slots
+        )
         stepping = Stepping(
             self._hub,
             self.monitor,
@@ -328,6 +332,7 @@ class Guest:
             task=None if task is None else task_filter(task, self._comm_offset),
             timeout=timeout,
             answer=answer,
+            check=self.check,
         )
         self._traces = [old for old in self._traces if not old.closed] + [stepping]
         return stepping

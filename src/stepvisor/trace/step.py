@@ -15,6 +15,7 @@ from stepvisor.monitor.vocabulary import Outcome
 from stepvisor.probe.decode import Flow, classify
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.trace.depth import CallDepth
+from stepvisor.trace.ending import ending_of
 
 __all__ = ("Step", "StepReader")
 
@@ -82,8 +83,6 @@ class StepReader:
     clock: Clock
     symbols: SymbolTable
     """Of the running kernel."""
-    stopped: bool = False
-    """Whether stepping has ended."""
     _number: int = 0
     _before: NDArray[np.uint64] | None = None
     _pc: int = 0
@@ -117,10 +116,7 @@ class StepReader:
         outcome, instruction_set = _outcome(code), _instruction_set(number)
         came_from, level, state = self._pc, self._level, self._pstate
         self._pc, self._level, self._pstate = pc, pstate >> _EL_SHIFT & _EL_MASK, pstate
-        if outcome is Outcome.STARTED:
-            return None
-        if outcome is Outcome.STOPPED:
-            self.stopped = True
+        if outcome is Outcome.STARTED or ending_of(outcome) is not None:
             return None
         if outcome in {Outcome.INTERRUPT, Outcome.RESUMED}:
             address, word, instruction_set = came_from, 0, InstructionSet.A64

@@ -13,6 +13,7 @@ from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import COMM_SIZE
 
 __all__ = (
+    "ENDS",
     "PACE",
     "SWITCH",
     "any_code",
@@ -25,6 +26,10 @@ __all__ = (
 
 SWITCH = "cpu_switch_to"
 """Where Linux goes from one task to another: what follows is another task's, until it returns."""
+
+ENDS = {"do_task_dead": Action.TASK_END, "__put_task_struct": Action.TASK_FREE}
+"""Where Linux lets a task end: its last function, which ends the wait for whatever the task would
+have done; and where its structure is given back, for a run that begins in that function."""
 
 PACE = 20_000
 """Instructions between two interrupts of a slow guest: about what a timer's interrupt and a change
@@ -99,16 +104,26 @@ def any_code(table: SymbolTable, text: str) -> Target:
 
 
 def step_probes(
-    code: Code, start: Target, over: Sequence[Target], first_slot: int
+    code: Code,
+    start: Target,
+    over: Sequence[Target],
+    ends: Sequence[Target],
+    slots: Callable[[int], int],
 ) -> tuple[ProbeRequest, ...]:
-    """The probe that starts stepping, then those on functions that run freely.
+    """The probe that starts stepping, those on functions that run freely, those on `ENDS`.
 
-    :raise ProbeError: When one of them cannot be probed, or is both.
+    :param slots: Gives the first of a number of slots.
+    :raise ProbeError: When one of them cannot be probed, or the first is among `over`.
     """
     if any(target.offset == start.offset for target in over):
         raise ProbeError(f"{start.label} cannot be stepped and stepped over")
-    first, *rest = place(code, [start, *over], first_slot)
-    return (
-        replace(first, action=Action.STEP_START),
-        *(replace(request, action=Action.STEP_OVER) for request in rest),
+    targets = [start, *over, *ends]
+    actions = {target.offset: Action.STEP_OVER for target in over}
+    actions |= {target.offset: ENDS[target.label] for target in ends}
+    actions[start.offset] = Action.STEP_START
+    placed = place(code, targets, slots(len(targets)))
+    kept = dict.fromkeys(target.offset for target in targets)
+    return tuple(
+        replace(request, action=actions[offset])
+        for request, offset in zip(placed, kept, strict=True)
     )

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from stepvisor.errors import GuestError
 from stepvisor.monitor.events import EVENT_DTYPE
 from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
-from stepvisor.monitor.vocabulary import Event, Outcome, StepEnd, StepOption, TaskFilter
+from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter
 from stepvisor.symbols.table import SymbolTable
+from stepvisor.trace.ending import Ending, find_end
 from stepvisor.trace.events import Callback, Consumer, EventHub
 from stepvisor.trace.step import Step, StepReader
 from stepvisor.trace.step_plan import PACE
@@ -42,10 +43,12 @@ class Stepping:
         task: TaskFilter | None,
         timeout: float,
         answer: Callback | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Not armed yet. The first of `probes` starts stepping.
 
-        `symbols` gives the running kernel's, from the address of the first probe there.
+        `symbols` gives the running kernel's, from the address of the first probe there. `check`
+        raises when the guest has ended, saying more than the backend can.
         """
         self._hub = hub
         self._backend = backend
@@ -64,7 +67,11 @@ class Stepping:
         self._armed = False
         self._closed = False
         self._reader: StepReader | None = None
-        self._stopped = False
+        self._check = check if check is not None else backend.check
+        self.ending: Ending | None = None
+        """Why stepping ended, as far as has been read; None while it goes on or is given up."""
+        self.reason = ""
+        """The same in words."""
         self.taken = 0
         """Events read so far."""
 
@@ -81,7 +88,7 @@ class Stepping:
     @property
     def finished(self) -> bool:
         """Whether the end that was asked for came, as far as has been read."""
-        return self._stopped
+        return self.ending is Ending.ASKED
 
     @property
     def lost(self) -> int:
@@ -129,6 +136,11 @@ class Stepping:
         """Disarm, let go what is still being stepped; steps so far stay readable. Idempotent."""
         if not self._armed or self._closed:
             return
+        if self.ending is Ending.GUEST:
+            # Nobody is there any more who could be told.
+            self._closed = True
+            self._hub.release_stepping(self)
+            return
         try:
             self._backend.disarm([probe.slot for probe in self._probes])
             self._backend.set_stepping(None, on=False)
@@ -142,6 +154,8 @@ class Stepping:
     def __iter__(self) -> Iterator[Step]:
         """Every step until the end; after the ``with`` block, those recorded that were not read.
 
+        The end is the one that was asked for, or what makes it impossible: :attr:`ending`.
+
         :raise GuestError: When the function is not called, or the end does not come, in time.
         :raise MonitorError: When the monitor stopped.
         """
@@ -154,14 +168,14 @@ class Stepping:
     def batches(self) -> Iterator[NDArray[np.void]]:
         """The same events as arrays of ``EVENT_DTYPE``, for those who count millions."""
         last = time.monotonic()
-        while not self._stopped:
+        while self.ending is None:
             records = self._consumer.read(0.0 if self._closed else _POLL_SECONDS)
             if records is not None:
                 last = time.monotonic()
                 self.taken += len(records)
                 yield self._up_to_end(records)
             elif self._consumer.error is not None:
-                raise self._consumer.error
+                self._end_with(self._consumer.error)
             elif self._closed:
                 return
             elif time.monotonic() - last > self._timeout:
@@ -181,11 +195,23 @@ class Stepping:
         if self._reader is None:
             symbols = self._symbols(int(records["pc"][0]))
             self._reader = StepReader(self._backend.clock, symbols)
-        ends = np.flatnonzero(records["outcome"] == Outcome.STOPPED)
-        if not len(ends):
+        found = find_end(records["outcome"])
+        if found is None:
             return records
-        self._stopped = True
-        return records[: int(ends[0]) + 1]
+        end, self.ending = found
+        self.reason = self.ending.value
+        return records[: end + 1]
+
+    def _end_with(self, error: Exception) -> None:
+        """The guest's end is one of stepping, too, once that has begun; the rest is an error."""
+        try:
+            self._check()
+        except GuestError as end:
+            if not self.started:
+                raise
+            self.ending, self.reason = Ending.GUEST, str(end)
+            return
+        raise error
 
     def _let_go(self) -> None:
         self._closed = True

@@ -3,6 +3,7 @@
 from stepvisor.analysis.steps import StepCount
 from stepvisor.plain import to_json
 from stepvisor.trace.step import Step
+from stepvisor.trace.stepping import Stepping
 
 __all__ = ("format_step", "format_summary")
 
@@ -30,7 +31,7 @@ def format_step(step: Step) -> str:
     return to_json(content) + "\n"
 
 
-def format_summary(count: StepCount, *, finished: bool, lost: int) -> str:
+def format_summary(count: StepCount, stepping: Stepping) -> str:
     """One last object, under the key ``summary``."""
     content = {
         "instructions": count.instructions,
@@ -41,8 +42,10 @@ def format_summary(count: StepCount, *, finished: bool, lost: int) -> str:
         "stepped_over": count.over,
         "deepest": count.deepest,
         "guest_seconds": round(count.seconds, 9),
-        "finished": finished,
-        "lost": lost,
+        "finished": stepping.finished,
+        "ending": stepping.ending.name if stepping.ending is not None else None,
+        "reason": stepping.reason,
+        "lost": stepping.lost,
         "functions": dict(count.functions),
     }
     return to_json({"summary": content}) + "\n"

@@ -4,6 +4,7 @@ from stepvisor.analysis.steps import StepCount
 from stepvisor.arch.sysreg import Esr
 from stepvisor.monitor.vocabulary import Outcome
 from stepvisor.trace.step import Step
+from stepvisor.trace.stepping import Stepping
 
 __all__ = ("HEADER", "format_step", "format_summary")
 
@@ -29,7 +30,7 @@ def format_step(step: Step) -> str:
     return f"{line} {_changes(step)}".rstrip() + "\n"
 
 
-def format_summary(count: StepCount, *, finished: bool, lost: int) -> str:
+def format_summary(count: StepCount, stepping: Stepping) -> str:
     """Instructions, exclusive sequences, interrupts, exceptions; what kept it from its end."""
     parts = [
         _count(count.instructions, "instruction"),
@@ -41,10 +42,11 @@ def format_summary(count: StepCount, *, finished: bool, lost: int) -> str:
     ]
     size = f"{_count(len(count.functions), 'function')}, depth {count.deepest}"
     lines = [f"{', '.join(parts)}; {count.seconds * 1e3:.3f} ms of guest time, {size}"]
-    if not finished:
-        lines.append("stepping was ended before the end that was asked for")
-    if lost:
-        lines.append(f"WARNING: {lost:,} records were lost")
+    if not stepping.finished:
+        reason = f": {stepping.reason}" if stepping.reason else ""
+        lines.append(f"stepping ended before the end that was asked for{reason}")
+    if stepping.lost:
+        lines.append(f"WARNING: {stepping.lost:,} records were lost")
     return "\n".join(lines) + "\n"
 
 
