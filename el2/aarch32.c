@@ -79,12 +79,6 @@ static bool read_halfword(u64 va, u32 *half)
 	return true;
 }
 
-/* Arm ARM, "T32 instruction set encoding": the top five bits tell the first half of a long one. */
-static bool is_long(u32 half)
-{
-	return half >> 11 >= 0x1d;
-}
-
 static bool read_t32(u64 va, u32 *word)
 {
 	u32 first, second = 0;
@@ -92,9 +86,9 @@ static bool read_t32(u64 va, u32 *word)
 	if ((va & 1) || !read_halfword(va, &first))
 		return false;
 	/* The two may be in different pages. */
-	if (is_long(first) && !read_halfword((u32)(va + HALFWORD), &second))
+	if (is_long_t32(first) && !read_halfword((u32)(va + HALFWORD), &second))
 		return false;
-	*word = is_long(first) ? first << 16 | second : first;
+	*word = is_long_t32(first) ? first << 16 | second : first;
 	return true;
 }
 

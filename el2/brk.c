@@ -29,7 +29,7 @@ bool brk_ready(const struct sv_probe_descriptor *probes, u32 count)
 	bool any = false;
 
 	for (u32 i = 0; i < count; i++)
-		any |= probes[i].trap == SV_TRAP_BRK;
+		any |= probes[i].trap != SV_TRAP_SMC;
 	if (any)
 		__atomic_store_n(&wanted, true, __ATOMIC_RELEASE);
 	return !any || all_have_taken_it_up();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shadow.h"
 
+#include "aarch32.h"
 #include "hot.h"
 #include "lock.h"
 #include "memory.h"
@@ -61,25 +62,68 @@ static u32 guest_word(ipa_t address)
 	return __atomic_load_n((u32 *)pa_to_pointer(ipa_identity(address)), __ATOMIC_RELAXED);
 }
 
+static u32 guest_halfword(ipa_t address)
+{
+	return __atomic_load_n((u16 *)pa_to_pointer(ipa_identity(address)), __ATOMIC_RELAXED);
+}
+
+/*
+ * The instruction at a probe, as the guest has it now. The second half of a T32 one may be in another page, which is not
+ * looked at: it is taken to be as in `word`.
+ */
+static u32 guest_instruction(ipa_t address, u32 trap, u32 word)
+{
+	bool split = (address.raw & PAGE_MASK) == PAGE_SIZE - T32_SHORT_SIZE;
+	u32 first;
+
+	if (trap != SV_TRAP_BKPT_T32)
+		return guest_word(address);
+	first = guest_halfword(address);
+	if (!is_long_t32(first))
+		return first;
+	return first << 16 | (split ? word & 0xffff : guest_halfword(ipa(address.raw + 2)));
+}
+
+static u32 instruction_now(const struct slot *slot)
+{
+	return guest_instruction(slot->address, slot->trap, slot->word);
+}
+
 static void copy_page(const struct shadow *shadow)
 {
 	memcpy(shadow_page(shadow), pa_to_pointer(ipa_identity(shadow->page)), PAGE_SIZE);
 }
 
-static void set_word(const struct shadow *shadow, ipa_t address, u32 word)
+/* One instruction of the shadow, or the first half of a T32 one, from which a BKPT takes no more. */
+static void set_word(const struct shadow *shadow, const struct slot *slot, u32 word)
 {
-	*(u32 *)(shadow_page(shadow) + (address.raw & PAGE_MASK)) = word;
+	u8 *place = shadow_page(shadow) + (slot->address.raw & PAGE_MASK);
+
+	if (slot->trap == SV_TRAP_BKPT_T32)
+		*(u16 *)place = (u16)word;
+	else
+		*(u32 *)place = word;
 }
 
-static bool is_brk_slot(const struct shadow *shadow, u32 index)
+static void restore_word(const struct shadow *shadow, const struct slot *slot)
 {
-	return shadow->user || slot_at(index)->trap == SV_TRAP_BRK;
+	bool half = slot->trap == SV_TRAP_BKPT_T32;
+
+	set_word(shadow, slot, half ? guest_halfword(slot->address) : guest_word(slot->address));
+}
+
+/* What is planted for a slot: where code at EL0 executes the page, no SMC. */
+static u32 trap_of(const struct shadow *shadow, u32 index)
+{
+	u32 trap = slot_at(index)->trap;
+
+	return trap == SV_TRAP_SMC && shadow->user ? SV_TRAP_BRK : trap;
 }
 
 static bool has_smc(const struct shadow *shadow)
 {
 	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
-		if (!is_brk_slot(shadow, i))
+		if (trap_of(shadow, i) == SV_TRAP_SMC)
 			return true;
 	return false;
 }
@@ -90,10 +134,9 @@ static void fill(struct shadow *shadow)
 	if (shadow->fresh || shadow->stale)
 		copy_page(shadow);
 	for (u32 i = shadow->removed; i; i = slot_at(i)->next)
-		set_word(shadow, slot_at(i)->address, guest_word(slot_at(i)->address));
+		restore_word(shadow, slot_at(i));
 	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
-		set_word(shadow, slot_at(i)->address,
-			 planted_instruction(i, is_brk_slot(shadow, i)));
+		set_word(shadow, slot_at(i), planted_instruction(i, trap_of(shadow, i)));
 	sync_instructions((u64)shadow_page(shadow), PAGE_SIZE);
 }
 
@@ -192,11 +235,14 @@ static u32 check_probe(const struct sv_probe_descriptor *probe)
 		return SV_STATUS_BAD_SLOT;
 	if (slot_armed(slot_at(probe->slot)))
 		return SV_STATUS_ALREADY_ARMED;
-	if ((probe->ipa & 3) || !guest_ram_holds(probe->ipa, sizeof(u32)))
+	if (probe->trap > SV_TRAP_BKPT_T32)
+		return SV_STATUS_BAD_ARGUMENT;
+	if ((probe->ipa & (probe->trap == SV_TRAP_BKPT_T32 ? 1 : 3)) ||
+	    !guest_ram_holds(probe->ipa, sizeof(u32)))
 		return SV_STATUS_BAD_ADDRESS;
 	if (!program_exists(probe->program))
 		return SV_STATUS_BAD_PROGRAM;
-	if (guest_word(ipa(probe->ipa)) != probe->word)
+	if (guest_instruction(ipa(probe->ipa), probe->trap, probe->word) != probe->word)
 		return SV_STATUS_WORD_CHANGED;
 	return SV_STATUS_OK;
 }
@@ -400,7 +446,7 @@ static u32 take_changed(struct shadow *shadow)
 		struct slot *slot = slot_at(i);
 
 		next = slot->next;
-		if (guest_word(slot->address) == slot->word)
+		if (instruction_now(slot) == slot->word)
 			continue;
 		unlink_slot(shadow, i);
 		forget_slot(i);
@@ -415,7 +461,7 @@ static void report_changed(struct vcpu *v, u32 changed)
 	for (u32 i = changed; i; i = slot_at(i)->next) {
 		const struct slot *slot = slot_at(i);
 
-		ring_put_changed(v, i, slot->va, slot->word, guest_word(slot->address));
+		ring_put_changed(v, i, slot->va, slot->word, instruction_now(slot));
 	}
 }
 

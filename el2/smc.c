@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SMC, BRK and HVC of the guest: probe hits, and what the guest itself means by them. */
+#include "aarch32.h"
 #include "arch_gen.h"
 #include "emulate.h"
 #include "event.h"
@@ -126,6 +127,24 @@ enum trap_result trap_smc(struct vcpu *v, u64 esr)
 enum trap_result trap_brk(struct vcpu *v, u64 esr)
 {
 	return trap_planted(v, esr, trap_guest_brk);
+}
+
+/* In AArch32 state the address alone tells whose it is. */
+enum trap_result trap_bkpt(struct vcpu *v, u64 esr)
+{
+	u32 set = instruction_set(v->frame.pstate);
+	ipa_t address;
+	u32 word, index;
+
+	if (v->view != SV_VIEW_PROBED)
+		return trap_guest_brk(v, esr);
+	if (!translate_guest(v->frame.pc, &address) || !read_instruction(set, v->frame.pc, &word))
+		return TRAP_RETRY;
+	index = shadow_find_probe(address);
+	if (index)
+		return hit(v, index);
+	/* Or planted, and disarmed since it was fetched. */
+	return is_bkpt(set, word) ? trap_guest_brk(v, esr) : TRAP_RETRY;
 }
 
 /* Nobody listens: UNDEF, as on a machine without EL2. HVC's preferred return is past it. */

@@ -29,7 +29,7 @@ static const trap_handler handlers[64] = {
 	[EC_BREAKPOINT_LOWER] = trap_breakpoint,
 	[EC_STEP_LOWER] = trap_step,
 	[EC_WATCHPOINT_LOWER] = trap_guest_debug,
-	[EC_BKPT32] = trap_guest_brk,
+	[EC_BKPT32] = trap_bkpt,
 	[EC_VECTOR32] = trap_guest_debug,
 	[EC_BRK64] = trap_brk,
 };

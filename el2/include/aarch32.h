@@ -48,6 +48,12 @@ bool trapped_condition_holds(u64 pstate, u64 esr);
  */
 bool read_instruction(u32 set, u64 va, u32 *word);
 
+/* Arm ARM, "T32 instruction set encoding": the top five bits of the first halfword tell that there is a second one. */
+static inline bool is_long_t32(u32 half)
+{
+	return half >> 11 >= 0x1d;
+}
+
 /* Bytes of that instruction. */
 static inline u64 instruction_size(u32 set, u32 word)
 {

@@ -92,15 +92,32 @@ static inline bool slot_take(u32 index, struct slot *copy)
 
 #define BRK_BASE 0xd4200000U
 
-/* What stands in the shadow at the address of slot `index`. */
-static inline u32 planted_instruction(u32 index, bool brk)
+/* In AArch32 state the probe is found by its address: BKPT has 8 bits in T32. */
+#define BKPT_A32 0xe1200070U
+#define BKPT_T32 0xbe00U
+
+/* What stands in the shadow at the address of slot `index`, by SV_TRAP_*. */
+static inline u32 planted_instruction(u32 index, u32 trap)
 {
-	return (brk ? BRK_BASE : SMC_BASE) | index << 5;
+	switch (trap) {
+	case SV_TRAP_BKPT_A32:
+		return BKPT_A32;
+	case SV_TRAP_BKPT_T32:
+		return BKPT_T32;
+	default:
+		return (trap == SV_TRAP_BRK ? BRK_BASE : SMC_BASE) | index << 5;
+	}
 }
 
 static inline bool is_brk(u32 word)
 {
 	return (word & SMC_MASK) == BRK_BASE;
+}
+
+static inline bool is_bkpt(u32 set, u32 word)
+{
+	return set == SV_INSTRUCTION_SET_T32 ? (word & 0xffffff00) == BKPT_T32 :
+					       (word & 0xfff000f0) == BKPT_A32;
 }
 
 static inline bool is_smc(u32 word)

@@ -29,6 +29,7 @@ enum trap_result trap_step(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_debug(struct vcpu *v, u64 esr);
 enum trap_result trap_breakpoint(struct vcpu *v, u64 esr);
 enum trap_result trap_brk(struct vcpu *v, u64 esr);
+enum trap_result trap_bkpt(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_brk(struct vcpu *v, u64 esr);
 
 /* The instruction at the PC could not be fetched in the probed view: whether a probe is there, which counts as hit. */

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xd60176d956e6fc42)
+#define SV_ABI_HASH REG_UL(0xe9c319867d6aa094)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -270,6 +270,8 @@
 /* what is planted (probe_descriptor.trap) */
 #define SV_TRAP_SMC REG_U(0)
 #define SV_TRAP_BRK REG_U(1)
+#define SV_TRAP_BKPT_A32 REG_U(2)
+#define SV_TRAP_BKPT_T32 REG_U(3)
 
 /* record.flags of an event: how `word` is to be read; a T32 instruction of 32 bits has its first halfword in the upper half */
 #define SV_INSTRUCTION_SET_A64 REG_U(0)
@@ -767,7 +769,7 @@ struct sv_probe_descriptor {
 	u64 ipa; /* physical address of the instruction */
 	u64 va; /* its guest virtual address */
 	u32 slot; /* 1 to MAX_SLOTS-1 */
-	u32 word; /* the instruction expected there */
+	u32 word; /* the instruction expected there, as record_event has it */
 	u16 plan; /* enum plan */
 	u16 trap; /* enum trap */
 	u32 action; /* enum action */

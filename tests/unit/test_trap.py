@@ -31,7 +31,7 @@ def test_brk_on_a_landing_pad_of_a_guarded_page(word: int) -> None:
     assert trap_of(KERNEL, word, guarded=True) is Trap.BRK
 
 
-@pytest.mark.parametrize("forced", Trap)
+@pytest.mark.parametrize("forced", [Trap.SMC, Trap.BRK])
 def test_the_user_insists(forced: Trap) -> None:
     assert trap_of(KERNEL, BTI_C, guarded=True, forced=forced) is forced
     assert trap_of(KERNEL, NOP, forced=forced) is forced
@@ -48,5 +48,8 @@ def test_what_can_be_insisted_on() -> None:
     assert parse_trap("brk") is Trap.BRK
     assert parse_trap("SMC") is Trap.SMC
     assert parse_trap(None) is None
+    for name in ("hvc", "bkpt_t32"):
+        with pytest.raises(InputError, match="cannot be planted"):
+            parse_trap(name)
     with pytest.raises(InputError, match=r"'hvc' cannot be planted; choose 'smc', 'brk'"):
         parse_trap("hvc")

@@ -79,7 +79,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0xd60176d956e6fc42
+ABI_HASH: Final = 0xe9c319867d6aa094
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -388,6 +388,8 @@ class Trap(IntEnum):
 
     SMC = 0
     BRK = 1
+    BKPT_A32 = 2
+    BKPT_T32 = 3
 
 
 class InstructionSet(IntEnum):

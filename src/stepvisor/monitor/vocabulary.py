@@ -79,6 +79,10 @@ class Trap(enum.IntEnum):
     SMC = wire.Trap.SMC
     BRK = wire.Trap.BRK
     """Where SMC cannot serve: EL0 code, and BTI landing pads of guarded pages."""
+    BKPT_A32 = wire.Trap.BKPT_A32
+    """In A32 code, which is at EL0. A hit means that it was reached, whatever its condition."""
+    BKPT_T32 = wire.Trap.BKPT_T32
+    """In T32 code, likewise."""
 
 
 class Until(enum.IntEnum):

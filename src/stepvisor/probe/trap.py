@@ -26,6 +26,9 @@ _LANDING_PADS = frozenset(
 )
 
 
+_OFFERED = {"smc": Trap.SMC, "brk": Trap.BRK}
+_AARCH32 = frozenset({Trap.BKPT_A32, Trap.BKPT_T32})
+
 _UPPER_HALF = 1 << 55
 """Selects TTBR1_EL1, where kernels keep their own half of the address space."""
 
@@ -42,11 +45,10 @@ def parse_trap(text: str | None) -> Trap | None:
     """
     if text is None:
         return None
-    try:
-        return Trap[text.upper()]
-    except KeyError:
-        names = ", ".join(repr(trap.name.lower()) for trap in Trap)
-        raise InputError(f"{text!r} cannot be planted; choose {names}") from None
+    if text.lower() not in _OFFERED:
+        names = ", ".join(repr(name) for name in _OFFERED)
+        raise InputError(f"{text!r} cannot be planted; choose {names}")
+    return _OFFERED[text.lower()]
 
 
 def planted(
@@ -61,6 +63,8 @@ def planted(
 
 
 def _trap(request: ProbeRequest, guarded: Callable[[int], bool], forced: Trap | None) -> Trap:
+    if request.trap in _AARCH32:
+        return request.trap
     if not request.va & _UPPER_HALF:
         if forced is Trap.SMC:
             message = (
