@@ -76,6 +76,17 @@ class FakeTables:
         self, va: int, pa: int, *, level: int = 3, attributes: int = 0, table_attributes: int = 0
     ) -> None:
         """Map one block or page at `level`, tables made on the way."""
+        table, index = self._entry(va, level, table_attributes)
+        # The shareability bits [9:8] hold address bits where DS is set.
+        shared = 0 if self.ds else 0b11 << 8
+        kind = 0b11 if level == 3 else 0b01
+        self.poke(table, index, self.field_of(pa) | shared | AF | kind | attributes | UXN)
+
+    def unmap(self, va: int) -> None:
+        """Let a page be invalid."""
+        self.poke(*self._entry(va, 3, 0), 0)
+
+    def _entry(self, va: int, level: int, table_attributes: int) -> tuple[int, int]:
         stride = self.page_bits - 3
         levels = -(-(self.va_bits - self.page_bits) // stride)
         table = self.root
@@ -85,11 +96,7 @@ class FakeTables:
             if not self.peek(table, index):
                 self.poke(table, index, self.field_of(self.new_table()) | 0b11 | table_attributes)
             table = self._next(self.peek(table, index))
-        index = offset >> (self.page_bits + stride * (3 - level)) & ((1 << stride) - 1)
-        # The shareability bits [9:8] hold address bits where DS is set.
-        shared = 0 if self.ds else 0b11 << 8
-        kind = 0b11 if level == 3 else 0b01
-        self.poke(table, index, self.field_of(pa) | shared | AF | kind | attributes | UXN)
+        return table, offset >> (self.page_bits + stride * (3 - level)) & ((1 << stride) - 1)
 
     def _next(self, descriptor: int) -> int:
         low = self.page_bits

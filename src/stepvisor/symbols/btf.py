@@ -12,7 +12,7 @@ from typing import Final
 
 from stepvisor.errors import SymbolError
 
-__all__ = ("HEADER_START", "Btf")
+__all__ = ("HEADER_START", "Btf", "find_btf")
 
 HEADER_START: Final = bytes.fromhex("9feb010018000000")
 """How the BTF of a little-endian kernel begins: magic, version, no flags, length of the header."""
@@ -21,8 +21,10 @@ _MAGIC: Final = 0xEB9F
 _HEADER: Final = struct.Struct("<HBBIIIII")
 _TYPE: Final = struct.Struct("<III")
 _MEMBER: Final = struct.Struct("<III")
+_ENUMERATOR: Final = struct.Struct("<Ii")
 _STRUCT: Final = 4
 _UNION: Final = 5
+_ENUM: Final = 6
 _KIND_FLAG: Final = 1 << 31
 _MAX_TYPES: Final = 1 << 20
 _MAX_NAME: Final = 512
@@ -42,6 +44,24 @@ _EXTRA: Final = {
     19: (0, 12),  # ENUM64
 }
 _LAST_KIND: Final = 19
+
+_CANDIDATES: Final = 16
+
+
+def find_btf(kernel: bytes) -> "Btf | None":
+    """The types in a kernel's memory or Image, None when it has none.
+
+    Not every kernel has symbols for its data, so they are found by how they begin.
+    """
+    position = kernel.find(HEADER_START)
+    for _ in range(_CANDIDATES):
+        if position < 0:
+            break
+        try:
+            return Btf(kernel[position:])
+        except SymbolError:
+            position = kernel.find(HEADER_START, position + 1)
+    return None
 
 
 class Btf:
@@ -66,23 +86,55 @@ class Btf:
         self._types = data[header + type_start :][:type_size]
         self._texts = data[header + text_start :][:text_size]
         self._starts = array("I", [0, *self._index()])
+        self._known: dict[str, int] = {}
 
     def offset(self, structure: str, member: str) -> int:
         """Bytes from the start of `struct structure` to `member`, anonymous members looked through.
 
         :raise SymbolError: When there is no such structure or member, or it is a bit-field.
         """
+        bits = self._find(self._start(structure), member)
+        if bits is None:
+            raise SymbolError(f"the kernel's struct {structure} has no member {member!r}")
+        if bits % 8:
+            raise SymbolError(f"{member!r} of the kernel's struct {structure} is a bit-field")
+        return bits // 8
+
+    def size(self, structure: str) -> int:
+        """Bytes of `struct structure`.
+
+        :raise SymbolError: When there is none.
+        """
+        size: int = _TYPE.unpack_from(self._types, self._start(structure))[2]
+        return size
+
+    def enumerator(self, name: str) -> int:
+        """The value of an enumerator, whichever enumeration it belongs to.
+
+        :raise SymbolError: When there is none.
+        """
+        for start in self._starts[1:]:
+            _, info, _ = _TYPE.unpack_from(self._types, start)
+            if info >> 24 & 0x1F != _ENUM:
+                continue
+            for index in range(info & 0xFFFF):
+                at = start + _TYPE.size + index * _ENUMERATOR.size
+                text, value = _ENUMERATOR.unpack_from(self._types, at)
+                if self._text(text) == name:
+                    return int(value)
+        raise SymbolError(f"the kernel's BTF has no enumerator {name!r}")
+
+    def _start(self, structure: str) -> int:
+        """Where the type of a structure starts; of several with one name, the first."""
+        if structure not in self._known:
+            self._known[structure] = self._search(structure)
+        return self._known[structure]
+
+    def _search(self, structure: str) -> int:
         for start in self._starts[1:]:
             name, info, _ = _TYPE.unpack_from(self._types, start)
             if info >> 24 & 0x1F == _STRUCT and info & 0xFFFF and self._text(name) == structure:
-                bits = self._find(start, member)
-                if bits is None:
-                    raise SymbolError(f"the kernel's struct {structure} has no member {member!r}")
-                if bits % 8:
-                    raise SymbolError(
-                        f"{member!r} of the kernel's struct {structure} is a bit-field"
-                    )
-                return bits // 8
+                return start
         raise SymbolError(f"the kernel's BTF has no struct {structure!r}")
 
     def _index(self) -> Iterator[int]:

@@ -68,11 +68,16 @@ class SymbolTable:
         addresses: npt.NDArray[np.uint64],
         link_base: int,
         end: int,
+        *,
+        owner: str = "the kernel",
+        text: range | None = None,
     ) -> None:
         """Use `SymbolTable.from_image`.
 
         :param addresses: Ascending, as many as there are names.
         :param end: Address after the last byte of the kernel, .bss included.
+        :param owner: Whose symbols they are, for messages.
+        :param text: Addresses of the permanent code, where symbols do not tell.
         """
         self._names = names if isinstance(names, NameList) else NameList.from_texts(names)
         self._types = types
@@ -81,6 +86,8 @@ class SymbolTable:
         """Virtual address of the Image's first byte (`_text`)."""
         self.end = min(end, _PAST_ADDRESSES)
         """Virtual address after the kernel's last byte, .bss included."""
+        self._owner = owner
+        self._text = text
 
     @classmethod
     def from_image(cls, image: KernelImage) -> "SymbolTable":
@@ -134,7 +141,7 @@ class SymbolTable:
             raise self._unknown(name)
         code = tuple(symbol for symbol in found if symbol.is_text)
         if len(code or found) > 1:
-            raise _ambiguous(name, code or found)
+            raise _ambiguous(name, code or found, self._owner)
         return (code or found)[0]
 
     def resolve(self, expression: str) -> tuple[Symbol, int]:
@@ -190,6 +197,8 @@ class SymbolTable:
     @functools.cached_property
     def text(self) -> range:
         """Addresses of the kernel's permanent code; code that is freed after boot lies outside."""
+        if self._text is not None:
+            return self._text
         start, end = self.get("_stext"), self.get("_etext")
         if start is not None and end is not None and start.address < end.address:
             return range(start.address, end.address)
@@ -217,13 +226,15 @@ class SymbolTable:
         if not found:
             raise self._unknown(name)
         if not 1 <= number <= len(found):
-            raise SymbolError(f"symbol '{name}@{number}': the kernel has {len(found)} of that name")
+            raise SymbolError(
+                f"symbol '{name}@{number}': {self._owner} has {len(found)} of that name"
+            )
         return found[number - 1]
 
     def _unknown(self, name: str) -> SymbolError:
         near = near_names(name, self._names)
         hint = f": did you mean {', '.join(near)}?" if near else ""
-        return SymbolError(f"the kernel has no symbol {name!r}{hint}", near)
+        return SymbolError(f"{self._owner} has no symbol {name!r}{hint}", near)
 
 
 def _number(text: str) -> int:
@@ -235,14 +246,14 @@ def _distinct(symbols: Sequence[Symbol]) -> tuple[Symbol, ...]:
     return tuple({symbol.address: symbol for symbol in reversed(symbols)}.values())[::-1]
 
 
-def _ambiguous(name: str, found: Sequence[Symbol]) -> SymbolError:
+def _ambiguous(name: str, found: Sequence[Symbol], owner: str) -> SymbolError:
     shown = tuple(f"{name}@{number}" for number in range(1, len(found) + 1))
     places = ", ".join(
         f"{label} at {symbol.address:#x}"
         for label, symbol in zip(shown[:_SHOWN_DUPLICATES], found, strict=False)
     )
     more = ", ..." if len(found) > _SHOWN_DUPLICATES else ""
-    message = f"symbol {name!r} is ambiguous: the kernel has {len(found)} of it: {places}{more}"
+    message = f"symbol {name!r} is ambiguous: {owner} has {len(found)} of it: {places}{more}"
     return SymbolError(message, shown)
 
 
