@@ -57,7 +57,7 @@ def code() -> Code:
 )
 def test_explanations(text: str, word: int, method: Method | None, reason: str) -> None:
     target = resolve(table(), text)
-    found = explain(code(), code().words(), target)
+    found = explain(code(), target)
 
     assert (found.word, found.method) == (word, method)
     assert found.address == BASE + target.offset

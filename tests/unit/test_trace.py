@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stepvisor.errors import GuestError, InputError, MonitorError, ProbeError
 from stepvisor.machine.console import Console
-from stepvisor.monitor.events import HIT_DTYPE, Drained, Lost
+from stepvisor.monitor.events import HIT_DTYPE, Drained, Lost, ProbeGone
 from stepvisor.monitor.interface import (
     Capabilities,
     Plan,
@@ -111,6 +111,38 @@ class TestTrace:
         assert [hit.sequence for hit in rest] == [5, 6]
         assert summary == Summary({"one": 7, "two": 3}, 4, 0.25, 0, 0)
         assert trace.closed
+
+    def test_a_probe_whose_code_goes(self) -> None:
+        """It is disarmed and there is a notice, once; the others stay."""
+        backend = FakeBackend()
+        going: list[ProbeRequest] = []
+
+        def gone() -> list[ProbeRequest]:
+            return [going.pop()] if going else []
+
+        with Trace(backend, PROBES, gone=gone) as trace:
+            assert trace.summary().total == 0
+            going.append(PROBES[1])
+            trace.summary()
+            trace.summary()
+            before = [call for call in backend.calls if call == ("disarm", [2])]
+
+        assert len(before) == 1
+        assert [(type(notice), notice.slot) for notice in trace.notices] == [(ProbeGone, 2)]
+
+    def test_code_that_goes_is_noticed_by_who_waits(self) -> None:
+        backend = FakeBackend()
+        going = [PROBES[0]]
+        with Trace(backend, PROBES, gone=lambda: [going.pop()] if going else []) as trace:
+            while not trace.notices:
+                assert trace.read(0.01) is None
+
+    def test_code_that_goes_is_noticed_at_the_end(self) -> None:
+        going = [PROBES[0]]
+        with Trace(FakeBackend(), PROBES, gone=lambda: [going.pop()] if going else []) as trace:
+            pass
+
+        assert [notice.slot for notice in trace.notices] == [1]
 
     def test_array_and_read(self) -> None:
         backend = FakeBackend()

@@ -14,6 +14,7 @@ from stepvisor.plain import to_json
 from stepvisor.probe.coverage import Coverage, Explanation, Share, explain, survey
 from stepvisor.probe.place import Code
 from stepvisor.probe.resolve import resolve
+from stepvisor.symbols.modules import Modules
 from stepvisor.symbols.table import SymbolTable
 
 __all__ = ("register", "run")
@@ -29,6 +30,8 @@ _NOT_LIVE = (
     "as in the Image: a kernel patches its code when it boots (ftrace, alternatives);"
     " --live shows what runs"
 )
+
+_Source = tuple[Code, SymbolTable, SymbolTable | None, Modules]
 
 
 def register(commands: Commands) -> None:
@@ -61,11 +64,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.probes and not args.stats:
         message = "name a PROBE whose plan to show, or ask for --stats"
         raise GuestConfigError(message)
-    with _code(args) as (code, table, running):
-        words = code.words()
-        targets = [resolve(table, text, running) for text in args.probes]
-        explanations = [explain(code, words, target) for target in targets]
-        coverage = survey(code, words, table) if args.stats else None
+    with _code(args) as (code, table, running, modules):
+        targets = [resolve(table, text, running, modules) for text in args.probes]
+        explanations = [explain(code, target) for target in targets]
+        coverage = survey(code, code.words(), table) if args.stats else None
     for explanation in explanations:
         print(_json(explanation) if args.json else _text(explanation))
     if coverage is not None:
@@ -76,11 +78,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _code(args: argparse.Namespace) -> Iterator[tuple[Code, SymbolTable, SymbolTable | None]]:
-    """The code, the symbols as linked, and those of the running kernel if it runs."""
+def _code(
+    args: argparse.Namespace,
+) -> Iterator[tuple[Code, SymbolTable, SymbolTable | None, Modules]]:
+    """The code, the symbols as linked, those of the running kernel and its modules if it runs."""
     if args.live:
         with start_guest(args) as guest:
-            yield guest.code, guest.symbols, guest.running_symbols
+            yield guest.code, guest.symbols, guest.running_symbols, guest.modules
         return
     image = load_image(args.kernel or default_guest(say).kernel)
     table = SymbolTable.from_image(image)
@@ -94,6 +98,7 @@ def _code(args: argparse.Namespace) -> Iterator[tuple[Code, SymbolTable, SymbolT
         ),
         table,
         None,
+        Modules(),
     )
 
 

@@ -48,7 +48,7 @@ class ProbeChanged(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ProbeGone(Notice):
-    """The probed page was given back; the probe is disarmed."""
+    """The probed code has gone, as that of an unloaded module does; the probe is disarmed."""
 
 
 @dataclass(slots=True)

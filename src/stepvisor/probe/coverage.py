@@ -59,9 +59,9 @@ class Coverage:
     """How many instructions are not emulated, by reason, the most frequent first."""
 
 
-def explain(code: Code, words: NDArray[np.uint32], target: Target) -> Explanation:
-    """The plan for one instruction; `words` are those of `code`."""
-    word = int(words[(target.offset - code.text.start) // WORD_SIZE])
+def explain(code: Code, target: Target) -> Explanation:
+    """The plan for one instruction."""
+    word = code.word(target)
     try:
         request = code.request(target, slot=1)
     except ProbeError as error:

@@ -3,6 +3,7 @@
 What costs time for one probe (reading around it, decoding its instruction) is done once for all.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from stepvisor.probe.decode import WORD_SIZE
 from stepvisor.probe.place import Code, place
 from stepvisor.probe.plan import Choice, Method, plan_for
 from stepvisor.probe.regions import inside_exclusive
-from stepvisor.probe.resolve import Target, resolve
+from stepvisor.probe.resolve import Target, in_module, resolve
+from stepvisor.symbols.modules import SEPARATOR, Modules
 from stepvisor.symbols.table import Symbol, SymbolTable
 
 __all__ = ("Refused", "find_functions", "is_pattern", "place_all", "place_many")
@@ -45,6 +47,7 @@ def place_all(
     probes: Sequence[str],
     slots: Callable[[int], int],
     wanted: Method | None = None,
+    modules: Modules | None = None,
 ) -> tuple[list[ProbeRequest], list[Refused]]:
     """Requests for what `probes` name, places and patterns; what is named twice is armed once.
 
@@ -52,11 +55,11 @@ def place_all(
     :raise SymbolError: When there is no such symbol, or no function fits a pattern.
     :raise ProbeError: When a place that is named cannot be probed, or nothing of the patterns.
     """
-    named = [resolve(table, text, running) for text in probes if not is_pattern(text)]
+    named = [resolve(table, text, running, modules) for text in probes if not is_pattern(text)]
     fitting: dict[int, Target] = {}
     refused: list[Refused] = []
     for pattern in (text for text in probes if is_pattern(text)):
-        targets, others = find_functions(table, pattern)
+        targets, others = _functions(table, running, modules, pattern)
         fitting |= {target.offset: target for target in targets}
         refused += others
     for target in named:
@@ -70,6 +73,24 @@ def place_all(
     if not requests:
         raise ProbeError(f"no probe on {refused[0].label}: {refused[0].reason}")
     return requests, refused
+
+
+def _functions(
+    table: SymbolTable, running: SymbolTable, modules: Modules | None, pattern: str
+) -> tuple[list[Target], list[Refused]]:
+    """The function entries of the kernel, or of its modules, that fit a pattern."""
+    if modules is None or SEPARATOR not in pattern:
+        return find_functions(table, pattern)
+    targets: list[Target] = []
+    refused: list[Refused] = []
+    for module, names in modules.fitting(pattern):
+        with contextlib.suppress(SymbolError):  # another module has functions that fit
+            found, others = find_functions(module.symbols, names)
+            targets += [in_module(target, module, running) for target in found]
+            refused += [Refused(f"{module.name}{SEPARATOR}{o.label}", o.reason) for o in others]
+    if not targets and not refused:
+        raise SymbolError(f"no function of a module in the guest fits {pattern!r}")
+    return targets, refused
 
 
 def find_functions(table: SymbolTable, pattern: str) -> tuple[list[Target], list[Refused]]:
@@ -97,21 +118,22 @@ def place_many(
     code: Code, targets: Sequence[Target], first_slot: int, wanted: Method | None = None
 ) -> tuple[list[ProbeRequest], list[Refused]]:
     """Requests for those of `targets` that can be probed, with slots from `first_slot`."""
-    words = code.words()
-    exclusive = inside_exclusive(words)
     choose = functools.cache(lambda word: _choose(word, wanted))
     requests: list[ProbeRequest] = []
     refused: list[Refused] = []
-    for target in targets:
-        index = (target.offset - code.text.start) // WORD_SIZE
-        word = int(words[index])
-        choice = choose(word)
-        if exclusive[index]:
-            refused.append(Refused(target.label, _EXCLUSIVE))
-        elif isinstance(choice, str):
-            refused.append(Refused(target.label, choice))
-        else:
-            requests.append(code.planned(target, first_slot + len(requests), word, choice))
+    for stretch, group in code.stretches(targets):
+        words = stretch.words()
+        exclusive = inside_exclusive(words)
+        for target in group:
+            index = (target.offset - stretch.text.start) // WORD_SIZE
+            word = int(words[index])
+            choice = choose(word)
+            if exclusive[index]:
+                refused.append(Refused(target.label, _EXCLUSIVE))
+            elif isinstance(choice, str):
+                refused.append(Refused(target.label, choice))
+            else:
+                requests.append(code.planned(target, first_slot + len(requests), word, choice))
     return requests, refused
 
 

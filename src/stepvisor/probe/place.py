@@ -1,6 +1,7 @@
 """From targets to requests that a backend can arm, by looking at the running kernel's code."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,25 @@ from stepvisor.probe.exclusive import MAX_REGION, exclusive_region
 from stepvisor.probe.plan import Choice, Method, plan_for
 from stepvisor.probe.resolve import Target
 
-__all__ = ("Code", "place")
+__all__ = ("Code", "Stretch", "place")
 
 _AROUND = MAX_REGION * WORD_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Code that is contiguous in virtual addresses. Read live, as it is now."""
+
+    text: range
+    """Offsets from the first byte of the kernel's Image, wherever it lies."""
+    read: Callable[[int, int], bytes]
+    """`read(offset, size)`"""
+    physical: Callable[[int], int]
+    """Guest physical address of an offset."""
+
+    def words(self) -> NDArray[np.uint32]:
+        """All of it."""
+        return np.frombuffer(self.read(self.text.start, len(self.text)), "<u4")
 
 
 class Code:
@@ -27,25 +44,31 @@ class Code:
         virtual_base: int,
         physical_base: int,
         text: range,
+        beyond: Callable[[int], Stretch | None] = lambda _: None,
     ) -> None:
         """`virtual_base` and `physical_base` are where the Image's first byte is.
 
         `text` are the offsets of its code from there. A kernel's Image is contiguous in both.
+
+        :param beyond: Gives the code around an offset that is none of these.
         """
-        self._read = read_physical
         self._virtual_base = virtual_base
-        self._physical_base = physical_base
-        self._text = text
+        self._image = Stretch(
+            text,
+            lambda offset, size: read_physical(physical_base + offset, size),
+            lambda offset: physical_base + offset,
+        )
+        self._beyond = beyond
 
     def request(self, target: Target, slot: int, wanted: Method | None = None) -> ProbeRequest:
         """What to arm for `target`, run by the `wanted` method if there is one.
 
         :raise ProbeError: When its instruction cannot be displaced, or not in that way.
         """
-        start = max(self._text.start, target.offset - _AROUND)
-        end = min(self._text.stop, target.offset + _AROUND)
-        raw = self._read(self._physical_base + start, end - start)
-        words = np.frombuffer(raw, "<u4").tolist()
+        stretch = self._stretch(target)
+        start = max(stretch.text.start, target.offset - _AROUND)
+        end = min(stretch.text.stop, target.offset + _AROUND)
+        words = np.frombuffer(stretch.read(start, end - start), "<u4").tolist()
         index = (target.offset - start) // WORD_SIZE
         region = exclusive_region(words, index)
         if region is not None:
@@ -58,7 +81,7 @@ class Code:
         return ProbeRequest(
             slot=slot,
             va=self.address(target),
-            ipa=self._physical_base + target.offset,
+            ipa=self._stretch(target).physical(target.offset),
             word=word,
             plan=choice.plan,
             label=target.label,
@@ -71,13 +94,33 @@ class Code:
 
     @property
     def text(self) -> range:
-        """Offsets of the code from the Image's first byte."""
-        return self._text
+        """Offsets of the Image's code from its first byte."""
+        return self._image.text
 
     def words(self) -> NDArray[np.uint32]:
-        """All of the code, as it is now."""
-        raw = self._read(self._physical_base + self._text.start, len(self._text))
-        return np.frombuffer(raw, "<u4")
+        """All of the Image's code, as it is now."""
+        return self._image.words()
+
+    def word(self, target: Target) -> int:
+        """The instruction at `target`, as it is now."""
+        return int.from_bytes(self._stretch(target).read(target.offset, WORD_SIZE), "little")
+
+    def stretches(self, targets: Sequence[Target]) -> Iterator[tuple[Stretch, list[Target]]]:
+        """Each stretch of code with those of `targets` that lie in it."""
+        rest = list(targets)
+        while rest:
+            stretch = self._stretch(rest[0])
+            yield stretch, [target for target in rest if target.offset in stretch.text]
+            rest = [target for target in rest if target.offset not in stretch.text]
+
+    def _stretch(self, target: Target) -> Stretch:
+        if target.offset in self._image.text:
+            return self._image
+        found = self._beyond(target.offset)
+        if found is None:
+            message = f"no probe on {target.label} ({self.address(target):#x}): no code is there"
+            raise ProbeError(message)
+        return found
 
 
 def place(

@@ -14,7 +14,7 @@ from stepvisor.machine.console import Console
 from stepvisor.machine.machine import Machine
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
-from stepvisor.monitor.interface import Policy, Progress, VcpuCounters
+from stepvisor.monitor.interface import Policy, ProbeRequest, Progress, VcpuCounters
 from stepvisor.monitor.vocabulary import Action, Event, StepOption
 from stepvisor.probe.many import find_functions, is_pattern, place_all
 from stepvisor.probe.place import Code
@@ -23,12 +23,15 @@ from stepvisor.probe.program import read_program
 from stepvisor.probe.resolve import Target, resolve
 from stepvisor.probe.trap import parse_trap, planted
 from stepvisor.symbols.kaslr import find_kernel_base
+from stepvisor.symbols.modules import SEPARATOR, Modules
 from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import comm_offset
+from stepvisor.symbols.virtual import VirtualMemory
 from stepvisor.trace.events import Callback, EventHub
 from stepvisor.trace.guarded import GuardedPages
 from stepvisor.trace.listener import Listener
 from stepvisor.trace.load import load_guest
+from stepvisor.trace.loaded import CodeNames, ModuleFinder, module_code
 from stepvisor.trace.shell import Completed, Shell
 from stepvisor.trace.step_plan import (
     ENDS,
@@ -42,6 +45,7 @@ from stepvisor.trace.step_plan import (
 from stepvisor.trace.stepping import Stepping
 from stepvisor.trace.trace import Trace
 from stepvisor.trace.troubles import Trouble, Troubles
+from stepvisor.trace.watch import CodeWatch
 
 __all__ = ("Guest",)
 
@@ -84,12 +88,14 @@ class Guest:
         self._next_slot = 1
         self._symbols: SymbolTable | None = None
         self._running: SymbolTable | None = None
+        self._tables: tuple[int, int] | None = None
         self._kernel: KernelImage | None = kernel
         self._monitor: El2Monitor | None = None
         self._machine = Machine(config, find_monitor_image(), echo)
         try:
             parameters = load_guest(self._machine, kernel, initrd, append)
             self._kernel_base = parameters.guest_entry
+            self._finder = ModuleFinder(self._read_or_less, self._kernel_base)
             self._monitor = El2Monitor(
                 self._machine.ram, parameters, self._machine.check_alive, paused=paused
             )
@@ -156,7 +162,12 @@ class Guest:
     def code(self) -> Code:
         """The kernel's code as it is now; waits until user space runs."""
         self.wait_user()
-        return self._code()
+        return self._code(self.modules)
+
+    @property
+    def modules(self) -> Modules:
+        """The modules that the guest has loaded, and their symbols; read when first looked at."""
+        return Modules(lambda: self._finder.read(self.running_symbols, self._memory()))
 
     def wait_user(self, timeout: float = _BOOT_SECONDS) -> None:
         """Wait until user space runs.
@@ -228,7 +239,9 @@ class Guest:
                 ...
 
         A probe is SYMBOL, SYMBOL+0x10, an address, or a pattern such as ``vfs_*`` for the entries
-        of all functions that fit; those that cannot be probed are in ``trace.refused``.
+        of all functions that fit; those that cannot be probed are in ``trace.refused``. In a module
+        that is loaded it is MODULE:SYMBOL, MODULE:PATTERN, an address, or SYMBOL alone where only
+        one has it.
 
         :param where: Only hits at which this expression is not 0 are recorded and counted.
         :param capture: Expressions that a hit holds in ``hit.values``, instead of x0 to x5.
@@ -254,8 +267,15 @@ class Guest:
             record=record,
             symbol=lambda name: _address(running, name),
         )
+        modules = self.modules
         placed, refused = place_all(
-            self._code(), self.symbols, running, probes, self._slots, _method(plan)
+            self._code(modules),
+            self.symbols,
+            running,
+            probes,
+            self._slots,
+            _method(plan),
+            modules,
         )
         requests = planted(placed, self._guarded(), parse_trap(trap))
         trace = Trace(
@@ -267,6 +287,7 @@ class Guest:
             asked=asked,
             progress=progress,
             refused=refused,
+            gone=self._watch(requests).gone,
         )
         self._traces = [old for old in self._traces if not old.closed] + [trace]
         return trace
@@ -314,19 +335,24 @@ class Guest:
         if SWITCH in self.symbols and SWITCH not in (symbol, *names):
             names.append(SWITCH)
         ends = [name for name in ENDS if name in self.symbols and name not in (symbol, *names)]
-        start, *others = [self._target(name) for name in [symbol, *names]]
-        end = step_end(until, limit, self._running_address)
+        modules = self.modules
+        start, *others = [self._target(name, modules) for name in [symbol, *names]]
+        end = step_end(until, limit, lambda text: self._running_address(text, modules))
         if until == "return" and "+" in start.label:
             message = f"{start.label} is inside a function: say when to stop with until=..."
             raise ProbeError(message)
         probes = step_probes(
-            self._code(), start, others, [self._target(name) for name in ends], self._slots
+            self._code(modules),
+            start,
+            others,
+            [self._target(name, modules) for name in ends],
+            self._slots,
         )
         stepping = Stepping(
             self._hub,
             self.monitor,
             planted(probes, self._guarded(), parse_trap(trap)),
-            lambda pc: self._symbols_from(start, pc),
+            lambda pc: CodeNames(self._symbols_from(start, pc), lambda: self.modules),
             options=step_options(el0=el0, interrupts=interrupts),
             end=end,
             task=None if task is None else task_filter(task, self._comm_offset),
@@ -403,12 +429,18 @@ class Guest:
         """Let the guest go on, or run its first instruction. Nothing when it runs."""
         self.monitor.set_paused(False)
 
-    def check_probes(self, *probes: str) -> None:
-        """Raise what :meth:`trace` would for `probes`, as far as the Image alone can tell."""
+    def check_probes(self, *probes: str, modules: bool = False) -> None:
+        """Raise what :meth:`trace` would for `probes`, as far as the Image alone can tell.
+
+        :param modules: Whether modules may be loaded by then: a name that is not known may be one
+            of theirs.
+        """
         for text in probes:
+            if SEPARATOR in text or text.strip().lower().startswith("0x"):
+                continue
             if is_pattern(text):
                 find_functions(self.symbols, text)
-            elif not text.strip().lower().startswith("0x"):
+            elif not modules:
                 resolve(self.symbols, text)
 
     def check_program(
@@ -479,6 +511,7 @@ class Guest:
                 vectors_offset=vectors.address - table.link_base if vectors else None,
             )
             if base is not None:
+                self._tables = cpu.ttbr1, cpu.tcr
                 return base
             if time.monotonic() > deadline:
                 message = "the running kernel's address cannot be found in its page tables"
@@ -495,19 +528,19 @@ class Guest:
         """Whether the kernel may not have mapped itself yet."""
         return self._running is None and not self.monitor.user_ticks
 
-    def _target(self, text: str) -> Target:
+    def _target(self, text: str, modules: Modules) -> Target:
         if self._early:
             return any_code(self.symbols, text)
-        return resolve(self.symbols, text, self.running_symbols)
+        return resolve(self.symbols, text, self.running_symbols, modules)
 
-    def _running_address(self, text: str) -> int:
+    def _running_address(self, text: str, modules: Modules) -> int:
         if self._early:
             message = (
                 f"where {text} is cannot be known before user space runs;"
                 " step until a number of instructions, or wait with guest.wait_user()"
             )
             raise GuestError(message)
-        target = resolve(self.symbols, text, self.running_symbols)
+        target = resolve(self.symbols, text, self.running_symbols, modules)
         return self.running_symbols.link_base + target.offset
 
     def _guarded(self) -> Callable[[int], bool]:
@@ -528,17 +561,31 @@ class Guest:
             lambda address, size: self.monitor.read_physical(self.physical(address), size),
         )
 
-    def _code(self) -> Code:
+    def _code(self, modules: Modules) -> Code:
         table = self.symbols
         text = range(table.text.start - table.link_base, table.text.stop - table.link_base)
         if self._early:
             text = range(table.end - table.link_base)
+        base = (table if self._early else self.running_symbols).link_base
         return Code(
             self.monitor.read_physical,
-            virtual_base=(table if self._early else self.running_symbols).link_base,
+            virtual_base=base,
             physical_base=self._kernel_base,
             text=text,
+            beyond=module_code(modules, self._memory, base),
         )
+
+    def _watch(self, probes: Sequence[ProbeRequest]) -> CodeWatch:
+        kernel = self.running_symbols
+        return CodeWatch(probes, range(kernel.link_base, kernel.end), self._memory)
+
+    def _memory(self) -> VirtualMemory:
+        """The running kernel's memory, as it is mapped now."""
+        if self._tables is None:
+            self._find_base()
+        assert self._tables is not None
+        ttbr1, tcr = self._tables
+        return VirtualMemory(self._read_or_less, ttbr1=ttbr1, tcr=tcr)
 
     def _slots(self, count: int) -> int:
         """First of `count` slots not used recently: an old probe's late hits are no new one's."""

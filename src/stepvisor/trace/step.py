@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,11 @@ from stepvisor.errors import MonitorError
 from stepvisor.monitor.guest_event import Clock
 from stepvisor.monitor.vocabulary import Outcome
 from stepvisor.probe.decode import Flow, classify
-from stepvisor.symbols.table import SymbolTable
+from stepvisor.symbols.table import Symbol
 from stepvisor.trace.depth import CallDepth
 from stepvisor.trace.ending import ending_of
 
-__all__ = ("Step", "StepReader")
+__all__ = ("Names", "Step", "StepReader")
 
 _GENERAL = tuple(f"x{n}" for n in range(31))
 _SYSTEM = ("sp_el0", "sp_el1", "ttbr0", "ttbr1", "tcr", "vbar")
@@ -47,7 +48,7 @@ class Step:
     pc: int
     """Where it led."""
     symbol: str
-    """Function of `address`; empty outside the kernel's Image."""
+    """Function of `address`, module:function in a module; empty where there is none."""
     offset: int
     """Bytes from that function's start."""
     word: int
@@ -76,12 +77,19 @@ class Step:
         return f"{self.address:016x} {'  ' * self.depth}{self.place}  {text}  {changes}".rstrip()
 
 
+class Names(Protocol):
+    """What a symbol table, among others, can tell."""
+
+    def at(self, address: int) -> tuple[Symbol, int] | None:
+        """The symbol that `address` belongs to and the distance from it, None if it is unknown."""
+
+
 @dataclass(slots=True)
 class StepReader:
     """Turns event records, in their order, into steps."""
 
     clock: Clock
-    symbols: SymbolTable
+    symbols: Names
     """Of the running kernel."""
     _number: int = 0
     _before: NDArray[np.uint64] | None = None

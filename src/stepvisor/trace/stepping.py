@@ -12,10 +12,9 @@ from stepvisor.errors import GuestError
 from stepvisor.monitor.events import EVENT_DTYPE
 from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
 from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter
-from stepvisor.symbols.table import SymbolTable
 from stepvisor.trace.ending import Ending, find_end
 from stepvisor.trace.events import Callback, Consumer, EventHub
-from stepvisor.trace.step import Step, StepReader
+from stepvisor.trace.step import Names, Step, StepReader
 from stepvisor.trace.step_plan import PACE
 
 __all__ = ("Stepping",)
@@ -36,7 +35,7 @@ class Stepping:
         hub: EventHub,
         backend: Backend,
         probes: Sequence[ProbeRequest],
-        symbols: Callable[[int], SymbolTable],
+        names: Callable[[int], Names],
         *,
         options: StepOption,
         end: StepEnd,
@@ -47,13 +46,13 @@ class Stepping:
     ) -> None:
         """Not armed yet. The first of `probes` starts stepping.
 
-        `symbols` gives the running kernel's, from the address of the first probe there. `check`
-        raises when the guest has ended, saying more than the backend can.
+        `names` gives those of the running kernel's code, from the address of the first probe there.
+        `check` raises when the guest has ended, saying more than the backend can.
         """
         self._hub = hub
         self._backend = backend
         self._probes = tuple(probes)
-        self._symbols = symbols
+        self._names = names
         self._options = options
         self._end = end
         self._task = task
@@ -193,8 +192,8 @@ class Stepping:
 
     def _up_to_end(self, records: NDArray[np.void]) -> NDArray[np.void]:
         if self._reader is None:
-            symbols = self._symbols(int(records["pc"][0]))
-            self._reader = StepReader(self._backend.clock, symbols)
+            names = self._names(int(records["pc"][0]))
+            self._reader = StepReader(self._backend.clock, names)
         found = find_end(records["outcome"])
         if found is None:
             return records

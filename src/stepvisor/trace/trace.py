@@ -1,6 +1,7 @@
 """A trace: some probes, from arming to disarming, and what they saw."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvisor.errors import GuestError, ProbeError
-from stepvisor.monitor.events import Notice
+from stepvisor.monitor.events import Notice, ProbeGone
 from stepvisor.monitor.interface import Backend, Policy, PoolUse, ProbeRequest, Progress
 from stepvisor.probe.many import Refused
 from stepvisor.probe.program import HitProgram
@@ -21,6 +22,8 @@ from stepvisor.trace.hit import Batch, Hit
 from stepvisor.trace.tally import TraceTally, with_programs
 
 __all__ = ("Summary", "Trace")
+
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Trace:
         asked: HitProgram | None = None,
         progress: Progress | None = None,
         refused: Sequence[Refused] = (),
+        gone: Callable[[], Sequence[ProbeRequest]] = tuple,
     ) -> None:
         """Not armed yet. `exclusive` is held while it is: rings have one reader.
 
@@ -68,6 +72,7 @@ class Trace:
         :param asked: What decides and is captured at a hit; None for a plain record.
         :param progress: Called while probes are armed.
         :param refused: Places that a pattern named where no probe can go.
+        :param gone: Gives the probes whose code has gone since the last call.
         """
         self._backend = backend
         self._probes = tuple(probes)
@@ -77,6 +82,8 @@ class Trace:
         self._symbols = {probe.slot: probe.label for probe in probes}
         self._asked = asked
         self._progress = progress
+        self._gone = gone
+        self._looked = 0.0
         self.refused = tuple(refused)
         """Places that a pattern named where no probe can go, and why."""
         self._format = PLAIN
@@ -142,6 +149,8 @@ class Trace:
             if collector.failed:
                 self._check()
             collector.check()
+            if not self._closed and time.monotonic() - self._looked > _LOOK_SECONDS:
+                self._look()
             return None
         self._taken += len(hits)
         return Batch(
@@ -190,6 +199,7 @@ class Trace:
         collector = self._started()
         if not self._closed:
             collector.sync()
+            self._look()
         collector.check()
         stop = self._stop if self._closed else self._backend.read_cpu().ticks
         derailed, astray = self._after or self._trouble()
@@ -261,8 +271,18 @@ class Trace:
         counters = self._backend.counters()
         return sum(c.derailed for c in counters), sum(c.astray for c in counters)
 
+    def _look(self) -> None:
+        """Give up the probes whose code has gone."""
+        self._looked = time.monotonic()
+        gone = self._gone()
+        if gone:
+            self._backend.disarm([probe.slot for probe in gone])
+            ticks = self._backend.read_cpu().ticks
+            self._started().notices += [ProbeGone(0, p.slot, ticks, p.va) for p in gone]
+
     def _disarm(self) -> None:
         if not self._closed:
+            self._look()
             if self._asked is not None:
                 self._memory = self._backend.memory
             self._backend.disarm([probe.slot for probe in self._probes])
