@@ -1,16 +1,53 @@
-"""A command that runs in the guest while this process does something else."""
+"""Commands that run in the guest: before probes are armed, and while they are."""
 
+import argparse
 import sys
 import threading
+from collections.abc import Sequence
 
 from stepvisor.cli.output import write_console
-from stepvisor.errors import StepvisorError
+from stepvisor.errors import GuestError, StepvisorError
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.shell import Completed
 
-__all__ = ("GuestCommand",)
+__all__ = ("GuestCommand", "add_command_arguments", "may_load_modules", "set_up")
 
 _SECONDS = 7 * 24 * 3600.0
+
+
+def add_command_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --setup, --run."""
+    parser.add_argument(
+        "--setup",
+        action="append",
+        default=[],
+        metavar="CMD",
+        help="shell command in the guest before anything is probed, such as"
+        " 'insmod /dummy.ko'; may be repeated",
+    )
+    parser.add_argument("--run", dest="command", metavar="CMD", help="shell command in the guest")
+
+
+def may_load_modules(args: argparse.Namespace) -> bool:
+    """Whether there may be modules when probes are armed: our own initramfs loads none."""
+    return bool(args.setup) or args.initrd is not None
+
+
+def set_up(guest: Guest, commands: Sequence[str]) -> None:
+    """Run commands one after the other.
+
+    :raise GuestError: When one fails, with what it said.
+    """
+    if commands:
+        guest.wait_ready()
+    for command in commands:
+        done = guest.run(command, _SECONDS)
+        if done.exit_code:
+            said = " ".join(done.output.split()) or "it printed nothing"
+            message = (
+                f"--setup `{command}` failed in the guest (exit code {done.exit_code}): {said}"
+            )
+            raise GuestError(message)
 
 
 class GuestCommand:

@@ -5,8 +5,14 @@ import sys
 
 from stepvisor.analysis.steps import StepCount
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
-from stepvisor.cli.command import GuestCommand
+from stepvisor.cli.command import (
+    GuestCommand,
+    add_command_arguments,
+    may_load_modules,
+    set_up,
+)
 from stepvisor.cli.exit_codes import INCOMPLETE, INTERRUPTED
+from stepvisor.symbols.modules import SEPARATOR
 from stepvisor.trace.ending import Ending
 from stepvisor.trace.guest import Guest
 from stepvisor.trace.step_plan import ends_at_place
@@ -34,7 +40,9 @@ def register(commands: Commands) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("symbol", metavar="SYMBOL", help="symbol, symbol+0x10, or address")
+    parser.add_argument(
+        "symbol", metavar="SYMBOL", help="symbol, symbol+0x10, module:symbol, or address"
+    )
     parser.add_argument(
         "--until",
         default="return",
@@ -53,7 +61,7 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--interrupts", action="store_true", help="step through interrupt handlers, too"
     )
-    parser.add_argument("--run", dest="command", metavar="CMD", help="shell command in the guest")
+    add_command_arguments(parser)
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="S", help="seconds to wait (default: 60)"
     )
@@ -67,10 +75,11 @@ def run(args: argparse.Namespace) -> int:
     view = stepjson if args.json else steptext
     with start_guest(args) as guest:
         place = [args.until] if ends_at_place(args.until) else []
-        guest.check_probes(args.symbol, *args.over, *place)
+        guest.check_probes(args.symbol, *args.over, *place, modules=may_load_modules(args))
+        set_up(guest, args.setup)
         if args.command is not None:
             guest.wait_ready()
-        elif place:
+        elif place or any(SEPARATOR in name for name in (args.symbol, *args.over)):
             guest.wait_user()
         stepping = _stepping(guest, args)
         count = StepCount()

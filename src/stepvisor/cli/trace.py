@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 from stepvisor.cli.arguments import Commands, add_guest_arguments, start_guest
 from stepvisor.cli.asked import Asked, add_program_arguments, read_asked, say_armed
-from stepvisor.cli.command import GuestCommand
+from stepvisor.cli.command import (
+    GuestCommand,
+    add_command_arguments,
+    may_load_modules,
+    set_up,
+)
 from stepvisor.cli.exit_codes import INTERRUPTED
 from stepvisor.cli.progress import bar
 from stepvisor.probe.many import is_pattern
@@ -31,6 +36,7 @@ examples:
   stepvisor trace -e do_sys_openat2 --capture 'str(x1)' --run 'cat /proc/version'
   stepvisor trace -e vfs_read --where 'x2 > 4096' --hist x2 --duration 10
   stepvisor trace -e '*' --count-only --run 'ls -l /'
+  stepvisor trace -e dummy:dummy_xmit --setup 'insmod /dummy.ko' --initrd rootfs.cpio.gz
   stepvisor trace -e vfs_read+0x10 --count 10 --kernel Image --initrd rootfs.cpio.gz
 """
 
@@ -53,12 +59,12 @@ def register(commands: Commands) -> None:
         required=True,
         metavar="PROBE",
         help="symbol, symbol+0x10, address, or a pattern such as 'vfs_*' for all functions that"
-        " fit; may be repeated",
+        " fit; module:symbol or module:pattern in a module; may be repeated",
     )
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--duration", type=_positive_seconds, metavar="S", help="seconds to trace")
     end.add_argument("--count", type=_positive_count, metavar="N", help="hits to print")
-    parser.add_argument("--run", dest="command", metavar="CMD", help="shell command in the guest")
+    add_command_arguments(parser)
     parser.add_argument(
         "--drop",
         action="store_true",
@@ -82,8 +88,9 @@ def run(args: argparse.Namespace) -> int:
     asked = read_asked(args)
     output = _Output(view.format_batch, args.count)
     with start_guest(args) as guest:
-        guest.check_probes(*args.probes)
+        guest.check_probes(*args.probes, modules=may_load_modules(args))
         guest.check_program(asked.where, asked.capture, asked.count, asked.hist)
+        set_up(guest, args.setup)
         if args.command is not None:
             guest.wait_ready()
         with _armed(guest, args, asked) as trace:
