@@ -81,7 +81,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         (make_ar(("data.tar.xz", b"x" * 100)), "is damaged"),
         (make_ar(("data.tar.gz", b"x" * 100)), "is damaged"),
         (make_ar(("data.tar", b"x" * 1000)), "is damaged"),
-        (make_ar(("data.tar.xz", lzma.compress(b"")[:20])), "is damaged|no file"),
+        (make_ar(("data.tar.xz", lzma.compress(b"")[:20])), "is damaged|no file|is cut short"),
         (make_deb(FILES)[:-50], "cut short within data.tar.xz"),
         (make_deb(FILES).replace(b"4         `\n", b"-4        `\n", 1), "without size"),
         (make_deb({"x": b""}), "has no file"),
@@ -95,7 +95,7 @@ def test_bad_packages(tmp_path: Path, data: bytes, words: str) -> None:
 def test_unreadable_package(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="No such file"):
         extract_from_deb(tmp_path / "none.deb", "x")
-    with pytest.raises(ArchiveError, match="Is a directory"):
+    with pytest.raises(ArchiveError, match="is a directory"):
         extract_from_deb(tmp_path, "x")
 
 

@@ -9,6 +9,7 @@ from stepvisor.errors import ImageError, InputError
 from stepvisor.guest import build_initramfs, fetch
 from stepvisor.guest.cache import write_atomic
 from stepvisor.guest.distribution import DEFAULT_FLAVOUR, DEFAULT_RELEASE, FLAVOURS, RELEASES
+from stepvisor.inputs import read_input
 from stepvisor.plain import to_json
 
 __all__ = ("register",)
@@ -118,17 +119,7 @@ def _run_initramfs(args: argparse.Namespace) -> int:
         path, separator, file = word.partition("=")
         if not path or not separator:
             raise InputError(f"--add {word}: write PATH=FILE")
-        extra[path] = _read(Path(file))
-    data = build_initramfs(_read(args.busybox), extra)
+        extra[path] = read_input(Path(file), "file", _MAX_FILE, ImageError)
+    data = build_initramfs(read_input(args.busybox, "busybox", _MAX_FILE, ImageError), extra)
     write_atomic(args.output, data)
     return 0
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MAX_FILE:
-            raise ImageError(f"{path}: larger than {_MAX_FILE >> 30} GiB")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ImageError(f"{path}: cannot be read ({reason})") from error

@@ -5,18 +5,15 @@ A .deb is an `ar` archive whose member `data.tar` is compressed with xz, zstd, g
 the memory nor place files.
 """
 
-import gzip
-import io
-import lzma
 import re
 import tarfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 from stepvisor.errors import ArchiveError
-from stepvisor.guest.compression import open_zstd
+from stepvisor.guest.compression import unpack
+from stepvisor.inputs import read_input
 
 __all__ = ("MAX_MEMBER", "extract_from_deb")
 
@@ -24,7 +21,19 @@ MAX_MEMBER: Final = 256 << 20
 """Bytes that a file taken out of a package may have."""
 
 _MAX_STREAM: Final = 2 << 30
-_READ_SIZE: Final = 1 << 20
+_MAX_PACKAGE: Final = 512 << 20
+_MAX_NAME: Final = 1 << 16
+_BLOCK: Final = 512
+_PLAIN_FILES: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+_PAX: Final = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
+_PAX_PATH: Final = re.compile(rb"(?<![^\n])[0-9]{1,6} path=([^\n]*)\n")
+_SPECIAL: Final = (
+    *_PAX,
+    tarfile.XGLTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+"""Headers of the entry after them."""
 _MAX_ENTRIES: Final = 100_000
 _AR_MAGIC: Final = b"!<arch>\n"
 _AR_HEADER: Final = 60
@@ -38,17 +47,12 @@ def extract_from_deb(package: Path, pattern: str) -> bytes:
     :param pattern: For the whole path, without leading `./`.
     :raise ArchiveError: When the package cannot be read, is damaged, or has no such file.
     """
+    data = read_input(package, "package", _MAX_PACKAGE, ArchiveError)
     try:
-        data = package.read_bytes()
-    except OSError as error:
-        raise ArchiveError(f"package {package}: cannot be read ({error.strerror})") from error
-    try:
-        name, payload = _data_member(data)
-        with _open_stream(name, payload) as stream:
-            found = _find(stream, re.compile(pattern))
+        found = _find(_open_stream(*_data_member(data)), re.compile(pattern))
     except ArchiveError as error:
         raise ArchiveError(f"package {package}: {error}") from error
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, ValueError) as error:
         raise ArchiveError(f"package {package}: is damaged ({error}): download it again") from error
     if found is None:
         raise ArchiveError(f"package {package}: has no file {pattern}")
@@ -82,54 +86,96 @@ def _decimal(field: bytes) -> int:
     return int(text)
 
 
-def _open_stream(name: str, payload: memoryview) -> io.BufferedReader:
-    opener = _OPENERS.get(name.removeprefix("data.tar"))
-    if opener is None:
+_KINDS: Final[Mapping[str, str]] = {".gz": "gzip", ".xz": "xz", ".zst": "zstd"}
+
+
+def _open_stream(name: str, payload: memoryview) -> "_Stream":
+    suffix = name.removeprefix("data.tar")
+    if not suffix:
+        return _Stream(iter((payload,)))
+    if suffix not in _KINDS:
         raise ArchiveError(f"has a {name}, of a compression that is not supported")
-    return io.BufferedReader(_Bounded(opener(io.BytesIO(payload))), _READ_SIZE)
+    return _Stream(unpack(_KINDS[suffix], payload))
 
 
-_OPENERS: Final[Mapping[str, Callable[[io.BytesIO], Any]]] = {
-    "": lambda raw: raw,
-    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
-    ".xz": lzma.LZMAFile,
-    ".zst": open_zstd,
-}
+class _Stream:
+    """The bytes of a tar, in order, an error instead of more of them than any package has."""
 
-
-class _Bounded(io.RawIOBase):
-    """A readable stream that ends in an error instead of going on for ever."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
+        self._pieces = pieces
+        self._piece = memoryview(b"")
         self._left = _MAX_STREAM
 
-    def readable(self) -> bool:
-        return True
+    @property
+    def ended(self) -> bool:
+        while not self._piece:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return True
+            self._left -= len(piece)
+            if self._left < 0:
+                raise ArchiveError(f"unpacks to more than {_MAX_STREAM >> 30} GiB: refused")
+            self._piece = memoryview(piece)
+        return False
 
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        out = self._stream.read(len(view))
-        self._left -= len(out)
-        if self._left < 0:
-            raise ArchiveError(f"unpacks to more than {_MAX_STREAM >> 30} GiB: refused")
-        view[: len(out)] = out
-        return len(out)
+    def read(self, size: int) -> bytes:
+        """Fewer than `size` bytes only at the end."""
+        return b"".join(self._parts(size))
+
+    def skip(self, size: int) -> None:
+        for _ in self._parts(size):
+            pass
+
+    def _parts(self, size: int) -> Iterator[memoryview]:
+        while size and not self.ended:
+            part, self._piece = self._piece[:size], self._piece[size:]
+            size -= len(part)
+            yield part
 
 
-def _find(stream: io.BufferedReader, pattern: re.Pattern[str]) -> bytes | None:
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
-        for count, entry in enumerate(tar):
-            if count > _MAX_ENTRIES:
-                raise ArchiveError("has too many files: refused")
-            name = entry.name.removeprefix("./")
-            if not entry.isreg() or not pattern.fullmatch(name):
-                continue
-            if entry.size > MAX_MEMBER:
-                raise ArchiveError(f"has a {name} of {entry.size:,} bytes: refused")
-            contents = tar.extractfile(entry)
-            data = contents.read() if contents is not None else b""
-            if len(data) != entry.size:
-                raise ArchiveError(f"is cut short within {name}: download it again")
-            return data
-    return None
+def _find(stream: _Stream, pattern: re.Pattern[str]) -> bytes | None:
+    """The first regular file that fits.
+
+    Every header is read here, because Python's `tarfile` takes in a long name whole, however long.
+    """
+    long_name = ""
+    for _ in range(_MAX_ENTRIES):
+        block = stream.read(_BLOCK)
+        if not any(block):
+            return None
+        entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        if entry.size < 0:
+            raise ArchiveError("is damaged (a file of negative size): download it again")
+        if entry.type in _SPECIAL:
+            long_name = _long_name(entry, stream) or long_name
+            continue
+        name, long_name = (long_name or entry.name).removeprefix("./"), ""
+        if entry.type in _PLAIN_FILES and pattern.fullmatch(name):
+            return _contents(name, entry.size, stream)
+        if entry.isreg() or entry.type not in tarfile.SUPPORTED_TYPES:
+            stream.skip(_padded(entry.size))
+    raise ArchiveError("has too many files: refused")
+
+
+def _contents(name: str, size: int, stream: _Stream) -> bytes:
+    if size > MAX_MEMBER:
+        raise ArchiveError(f"has a {name} of {size:,} bytes: refused")
+    data = stream.read(size)
+    if len(data) != size:
+        raise ArchiveError(f"is cut short within {name}: download it again")
+    return data
+
+
+def _long_name(entry: tarfile.TarInfo, stream: _Stream) -> str:
+    """The name in a header that holds nothing else, empty when it holds something else."""
+    if entry.size > _MAX_NAME:
+        raise ArchiveError(f"has a header of {entry.size:,} bytes: refused")
+    data = stream.read(_padded(entry.size))[: entry.size]
+    if entry.type == tarfile.GNUTYPE_LONGNAME:
+        return data.split(b"\0")[0].decode("utf-8", "surrogateescape")
+    found = _PAX_PATH.search(data) if entry.type in _PAX else None
+    return found[1].decode("utf-8", "surrogateescape") if found else ""
+
+
+def _padded(size: int) -> int:
+    return size + -size % _BLOCK

@@ -10,20 +10,26 @@ import importlib
 import io
 import lzma
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
+from stepvisor.budget import Deadline
 from stepvisor.errors import ArchiveError, SetupError
 
-__all__ = ("MAX_UNPACKED", "decompress", "identify", "open_zstd")
+__all__ = ("MAX_UNPACKED", "decompress", "identify", "unpack")
 
 MAX_UNPACKED: Final = 512 << 20
 """Bytes that unpacking may produce: more than any kernel, less than a laptop's memory."""
 
 _LZ4_LEGACY: Final = b"\x02\x21\x4c\x18"
 _LZ4_LEGACY_BLOCK: Final = 8 << 20
-_LZMA_MEMORY: Final = 1 << 30
+_LZMA_MEMORY: Final = 256 << 20
+"""What a dictionary of 128 MiB needs, the largest that kernels are packed with, and more."""
 _ZSTD_WINDOW: Final = 1 << 27
+_INPUT: Final = 1 << 16
+_OUTPUT: Final = 1 << 20
+_SECONDS: Final = 300
+"""Far more than the largest kernel takes on a slow and busy machine."""
 
 _MAGICS: Final[Mapping[bytes, str]] = {
     b"\x1f\x8b": "gzip",
@@ -41,6 +47,9 @@ class _Decompressor(Protocol):
     @property
     def eof(self) -> bool: ...
 
+    @property
+    def needs_input(self) -> bool: ...
+
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
@@ -52,42 +61,74 @@ def identify(data: bytes) -> str | None:
 def decompress(data: bytes, *, limit: int = MAX_UNPACKED) -> bytes:
     """Unpack `data`, whatever its compression; bytes after the compressed stream are ignored.
 
-    :raise ArchiveError: When it is not compressed, damaged, cut short, or unpacks to more than
-        `limit` bytes.
+    :raise ArchiveError: When it is not compressed, damaged, cut short, unpacks to more than
+        `limit` bytes, or takes too long.
     :raise SetupError: When a library is missing.
     """
-    kind = identify(data)
-    unpack = _UNPACKERS.get(kind or "")
-    if unpack is None:
-        raise ArchiveError(
-            f"compression {kind or 'unknown'} is not supported: unpack the file first"
-        )
-    out = unpack(data, limit)
-    if len(out) > limit:
-        raise ArchiveError(f"{kind} data unpacks to more than {limit >> 20} MiB: refused")
-    return out
+    kind = identify(data) or "unknown"
+    out = bytearray()
+    for piece in unpack(kind, data):
+        out += piece
+        if len(out) > limit:
+            raise ArchiveError(f"{kind} data unpacks to more than {limit >> 20} MiB: refused")
+    return bytes(out)
 
 
-def _drain(kind: str, decompressor: _Decompressor, data: bytes, limit: int) -> bytes:
+def unpack(kind: str, data: bytes | memoryview) -> Iterator[bytes]:
+    """What `data` unpacks to, in pieces of about a megabyte, as far as one asks for them.
+
+    :param kind: As `identify` names it.
+    :raise ArchiveError: As `decompress` does.
+    :raise SetupError: When a library is missing.
+    """
+    opener = _OPENERS.get(kind)
+    if opener is None:
+        raise ArchiveError(f"compression {kind} is not supported: unpack the file first")
+    deadline = Deadline(
+        _SECONDS, ArchiveError(f"{kind} data takes more than {_SECONDS} s to unpack: refused")
+    )
     try:
-        out = decompressor.decompress(data, limit + 1)
-    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError) as error:
+        for piece in opener(data):
+            deadline.check()
+            yield piece
+    except (ArchiveError, SetupError):
+        raise
+    except Exception as error:  # optional libraries have error classes of their own
         raise ArchiveError(f"{kind} data is damaged ({error})") from error
-    if not decompressor.eof and len(out) <= limit:
-        raise ArchiveError(f"{kind} data is cut short after {len(out)} unpacked bytes")
-    return out
 
 
-def _gzip(data: bytes, limit: int) -> bytes:
-    return _drain("gzip", zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), data, limit)
+def _drain(kind: str, decompressor: _Decompressor, data: bytes | memoryview) -> Iterator[bytes]:
+    count = 0
+    for start in range(0, len(data), _INPUT):
+        chunk = bytes(data[start : start + _INPUT])
+        while True:
+            piece = decompressor.decompress(chunk, _OUTPUT)
+            chunk = b""
+            count += len(piece)
+            yield piece
+            if decompressor.eof:
+                return
+            if decompressor.needs_input:
+                break
+    raise ArchiveError(f"{kind} data is cut short after {count} unpacked bytes")
 
 
-def _bzip2(data: bytes, limit: int) -> bytes:
-    return _drain("bzip2", bz2.BZ2Decompressor(), data, limit)
+class _Gzip:
+    """zlib's decompressor in the form of the others."""
 
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
-def _lzma(data: bytes, limit: int) -> bytes:
-    return _drain("xz", lzma.LZMADecompressor(memlimit=_LZMA_MEMORY), data, limit)
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
 def _optional(kind: str, *modules: str) -> Any:
@@ -100,64 +141,43 @@ def _optional(kind: str, *modules: str) -> Any:
     raise SetupError(f"{kind} data needs the Python package '{package}': pip install {package}")
 
 
-def open_zstd(raw: io.BytesIO) -> Any:
-    """Open zstd data as a stream to read from.
-
-    :raise SetupError: When there is no library for it.
-    """
+def _zstd(data: bytes | memoryview) -> Iterator[bytes]:
     library = _optional("zstd", "compression.zstd", "zstandard")
+    raw = io.BytesIO(data)
     if library.__name__ == "compression.zstd":
-        return library.ZstdFile(raw)
-    return library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(raw)
+        reader = library.ZstdFile(raw)
+    else:
+        reader = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(raw)
+    with reader:
+        while piece := reader.read(_OUTPUT):
+            yield piece
 
 
-def _zstd(data: bytes, limit: int) -> bytes:
-    def read() -> bytes:
-        with open_zstd(io.BytesIO(data)) as reader:
-            out: bytes = reader.read(limit + 1)
-            return out
-
-    return _guarded("zstd", read)
+def _lz4(data: bytes | memoryview) -> Iterator[bytes]:
+    if data[: len(_LZ4_LEGACY)] == _LZ4_LEGACY:
+        return _lz4_legacy(data)
+    return _drain("lz4", _optional("lz4", "lz4.frame").LZ4FrameDecompressor(), data)
 
 
-def _lz4(data: bytes, limit: int) -> bytes:
-    if data.startswith(_LZ4_LEGACY):
-        return _guarded("lz4", lambda: _lz4_legacy(data, limit))
-    frame = _optional("lz4", "lz4.frame")
-    return _guarded("lz4", lambda: _drain("lz4", frame.LZ4FrameDecompressor(), data, limit))
-
-
-def _lz4_legacy(data: bytes, limit: int) -> bytes:
+def _lz4_legacy(data: bytes | memoryview) -> Iterator[bytes]:
     """The format of `lz4 -l`, which the kernel's build uses: sized blocks of up to 8 MiB each."""
     block = _optional("lz4", "lz4.block")
-    out = bytearray()
     position = len(_LZ4_LEGACY)
-    while position + 4 <= len(data) and len(out) <= limit:
+    while position + 4 <= len(data):
         size = int.from_bytes(data[position : position + 4], "little")
         position += 4
         if not 0 < size <= len(data) - position:
             break  # whatever the build appended after the last block
-        out += block.decompress(
-            data[position : position + size], uncompressed_size=_LZ4_LEGACY_BLOCK
-        )
+        packed = bytes(data[position : position + size])
+        yield block.decompress(packed, uncompressed_size=_LZ4_LEGACY_BLOCK)
         position += size
-    return bytes(out)
 
 
-def _guarded(kind: str, unpack: Callable[[], bytes]) -> bytes:
-    try:
-        return unpack()
-    except (ArchiveError, SetupError):
-        raise
-    except Exception as error:  # optional libraries have error classes of their own
-        raise ArchiveError(f"{kind} data is damaged ({error})") from error
-
-
-_UNPACKERS: Final[Mapping[str, Callable[[bytes, int], bytes]]] = {
-    "gzip": _gzip,
-    "bzip2": _bzip2,
-    "xz": _lzma,
-    "lzma": _lzma,
+_OPENERS: Final[Mapping[str, Callable[[bytes | memoryview], Iterator[bytes]]]] = {
+    "gzip": lambda data: _drain("gzip", _Gzip(), data),
+    "bzip2": lambda data: _drain("bzip2", bz2.BZ2Decompressor(), data),
+    "xz": lambda data: _drain("xz", lzma.LZMADecompressor(memlimit=_LZMA_MEMORY), data),
+    "lzma": lambda data: _drain("lzma", lzma.LZMADecompressor(memlimit=_LZMA_MEMORY), data),
     "zstd": _zstd,
     "lz4": _lz4,
 }

@@ -7,7 +7,6 @@ running kernel needs, .bss included. Compressed Images and EFI zboot files
 """
 
 import re
-import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Final
 from stepvisor.errors import ArchiveError, ImageError, SetupError
 from stepvisor.guest.compression import MAX_UNPACKED, decompress, identify
 from stepvisor.guest.foreign import describe_foreign
+from stepvisor.inputs import read_input
 
 __all__ = ("KernelImage", "load_image", "parse_image")
 
@@ -70,7 +70,8 @@ def load_image(path: str | Path) -> KernelImage:
     :raise ImageError: When the file cannot be read or is no arm64 Image that can be booted.
     """
     path = Path(path)
-    return parse_image(_read(path), path)
+    hint = ": give the Image file in it (often vmlinuz)"
+    return parse_image(read_input(path, "kernel", MAX_UNPACKED, ImageError, hint), path)
 
 
 def parse_image(data: bytes, path: Path) -> KernelImage:
@@ -93,21 +94,6 @@ def parse_image(data: bytes, path: Path) -> KernelImage:
 
 def _error(path: Path, what: str) -> ImageError:
     return ImageError(f"kernel {path}: {what}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise _error(path, "is a directory: give the Image file in it (often vmlinuz)")
-        if not stat.S_ISREG(status.st_mode):
-            raise _error(path, "is not a regular file")
-        if status.st_size > MAX_UNPACKED:
-            raise _error(path, f"has {status.st_size:,} bytes, too many for a kernel Image")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise _error(path, f"cannot be read ({reason})") from error
 
 
 def _unpack_layer(data: bytes, path: Path) -> tuple[str, bytes] | None:

@@ -7,6 +7,7 @@ that the mirror is to be trusted (then TLS is the only proof).
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import urllib.error
@@ -31,7 +32,11 @@ _TIMEOUT: Final = 60
 _CHUNK: Final = 1 << 20
 _MAX_RELEASE: Final = 4 << 20
 _MAX_PACKAGES: Final = 64 << 20
-_MAX_LIST: Final = 512 << 20
+_MAX_LIST: Final = 256 << 20
+_MAX_WANTED: Final = 16 << 20
+_WANTED: Final = re.compile(
+    rb"^Package: (?:linux-|busybox-static)[^\n]*(?:\n[^\n]+)*", re.MULTILINE
+)
 _MAX_PACKAGE: Final = 512 << 20
 _LIST: Final = "main/binary-arm64/Packages.xz"
 _KEYRINGS: Final = (
@@ -110,13 +115,13 @@ class MirrorArchive:
         path = f"dists/{suite}/{_LIST}"
         data = self._download(f"{self._url}/{path}", _MAX_PACKAGES)
         _check_hash(data, expected, path)
-        text = decompress(data, limit=_MAX_LIST).decode("utf-8", "replace")
-        wanted = "\n\n".join(
-            block
-            for block in text.split("\n\n")
-            if block.lstrip().startswith(("Package: linux-", "Package: busybox-static"))
-        )
-        return {fields.get("package", ""): fields for fields in parse_deb822(wanted)}
+        wanted = bytearray()
+        for match in _WANTED.finditer(decompress(data, limit=_MAX_LIST)):
+            wanted += match.group() + b"\n\n"
+            if len(wanted) > _MAX_WANTED:
+                raise ArchiveError(f"{path}: says too much about kernels: refused")
+        text = wanted.decode("utf-8", "replace")
+        return {fields.get("package", ""): fields for fields in parse_deb822(text)}
 
 
 def download_https(url: str, limit: int) -> bytes:
@@ -187,13 +192,16 @@ def _verified(signed: bytes, directory: Path, keyring: Path | None, *, trust: bo
         )
     source, plain = directory / "InRelease", directory / "Release"
     source.write_bytes(signed)
-    done = subprocess.run(
-        [gpgv, "--quiet", "--keyring", str(ring.resolve()), "--output", str(plain), str(source)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_TIMEOUT,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [gpgv, "--quiet", "--keyring", str(ring.resolve()), "--output", plain, source],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SetupError(f"gpgv cannot check the mirror's signature ({error})") from error
     if done.returncode or not plain.is_file():
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise ArchiveError(

@@ -18,7 +18,7 @@ _CODENAMES: Final = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke"
 _CLASSES: Final = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
 _SUITE: Final = re.compile(r"(?P<name>[a-z]+)(?P<rest>-security|/updates|-updates|-backports|)")
 _SECURITY: Final = frozenset(("-security", "/updates"))
-_OPTIONS: Final = re.compile(r"\[([^\]]*)\]")
+_OPTIONS: Final = re.compile(r"\[([^\[\]]*)\]")
 _BACKPORTS: Final = "-backports"
 _DEBIAN_KEYRING: Final = "debian-archive"
 _MAX_FILE: Final = 1 << 20
@@ -50,19 +50,19 @@ def find_debian_sources(directory: Path) -> tuple[DebianSource, ...]:
 def parse_deb822(text: str) -> Iterator[Mapping[str, str]]:
     """Paragraphs of a deb822 file; keys in lower case, continuation lines joined by newlines."""
     for block in re.split(r"\n[ \t]*\n", text):
-        fields: dict[str, str] = {}
+        fields: dict[str, list[str]] = {}
         key = ""
         for line in block.splitlines():
             if line.startswith("#"):
                 continue
             if line[:1].isspace() and key:
-                fields[key] += "\n" + line.strip()
+                fields[key].append(line.strip())
             elif ":" in line:
                 name, _, value = line.partition(":")
                 key = name.strip().lower()
-                fields[key] = value.strip()
+                fields[key] = [value.strip()]
         if fields:
-            yield fields
+            yield {name: "\n".join(lines) for name, lines in fields.items()}
 
 
 def suites_of(suite: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from stepvisor.errors import ImageError
 from stepvisor.guest.distribution import GuestFiles, default_guest
 from stepvisor.guest.image import KernelImage, load_image
 from stepvisor.guest.initramfs import READY_LINE
+from stepvisor.inputs import read_input
 from stepvisor.machine.config import DEFAULT_CPU, MachineConfig, parse_size
 from stepvisor.trace.guest import Guest
 
@@ -105,13 +106,8 @@ def default_files() -> GuestFiles:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_INITRD + 1)
-    except OSError as error:
-        message = f"initramfs {path}: cannot be read ({error.strerror})"
-        raise ImageError(message) from error
-    if not data or len(data) > _LARGEST_INITRD:
-        message = f"initramfs {path}: {'is empty' if not data else 'is too large'}"
+    data = read_input(path, "initramfs", _LARGEST_INITRD, ImageError)
+    if not data:
+        message = f"initramfs {path}: is empty"
         raise ImageError(message)
     return data
