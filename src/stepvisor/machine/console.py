@@ -77,20 +77,25 @@ class Console:
         timeout: float,
         since: int = 0,
         alive: Callable[[], None] | None = None,
+        longest: int = 0,
     ) -> re.Match[bytes]:
         """Wait until `pattern` has come after position `since`; bytes are literal.
 
-        `alive` is called a few times a second and raises when waiting has become pointless.
+        `alive` is called a few times a second and raises when waiting has become pointless. What
+        was looked through once is not again, when `longest` says how long a match can be.
 
         :raise GuestError: When it does not come within `timeout` seconds or the guest ends.
         """
         regex = re.compile(re.escape(pattern)) if isinstance(pattern, bytes) else pattern
+        longest = len(pattern) if isinstance(pattern, bytes) else longest
         deadline = time.monotonic() + timeout
         while True:
             with self._changed:
                 match = regex.search(bytes(self._data[max(since - self._dropped, 0) :]))
                 if match is not None:
                     return match
+                if longest:
+                    since = max(since, self._dropped + len(self._data) - longest)
                 if self._ended:
                     break
                 left = deadline - time.monotonic()

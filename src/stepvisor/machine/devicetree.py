@@ -23,6 +23,10 @@ _HEADER = struct.Struct(">7I")
 _ALIGN = 2 << 20
 _LARGEST = 2 << 20
 _PAGE = 4096
+_BEGIN_NODE = b"\0\0\0\1"
+_PROPERTY = b"\0\0\0\3"
+_MOST_ITEMS = 4096
+"""Nodes and properties, ten times QEMU's: the library compares each with all beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,9 @@ def edit_tree(
 
 
 def _parse(tree: bytes) -> fdt.FDT:
+    if tree.count(_BEGIN_NODE) + tree.count(_PROPERTY) > _MOST_ITEMS:
+        message = "QEMU's device tree cannot be read: it has more nodes than any board"
+        raise MachineError(message)
     try:
         return fdt.parse_dtb(tree)
     except Exception as error:

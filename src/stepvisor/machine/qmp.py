@@ -69,7 +69,7 @@ class Qmp:
         line = self._line(deadline)
         try:
             message = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             text = f"QEMU sent something that is not JSON: {line[:100]!r}"
             raise MachineError(text) from error
         if not isinstance(message, dict):
@@ -78,7 +78,9 @@ class Qmp:
         return message
 
     def _line(self, deadline: float) -> bytes:
-        while (end := self._buffer.find(b"\n")) < 0:
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
             self._buffer += self._receive(deadline)
             if len(self._buffer) > _LONGEST_LINE:
                 message = "QEMU sent an endless QMP message"
@@ -88,11 +90,14 @@ class Qmp:
         return line
 
     def _receive(self, deadline: float) -> bytes:
+        message = f"QEMU did not answer on QMP within {self._timeout:g} s"
+        left = deadline - time.monotonic()
+        if left <= 0:  # it speaks all the time, and says something else
+            raise MachineError(message)
         try:
-            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            self._socket.settimeout(left)
             data = self._socket.recv(65536)
         except TimeoutError as error:
-            message = f"QEMU did not answer on QMP within {self._timeout:g} s"
             raise MachineError(message) from error
         except OSError as error:
             message = "the QMP connection to QEMU broke"

@@ -38,6 +38,8 @@ _EVENT_SIZE = wire.RECORD_EVENT.itemsize
 _HEADER = struct.Struct("<HHBBHQ")
 """The start of every record: type, size, vCPU, flags, slot, sequence."""
 
+_MOST_RECORDS = 1 << 62
+
 _WINDOW = 8192
 """Records checked at a time: bounds the work repeated after each record that is not a hit."""
 
@@ -226,6 +228,8 @@ class RingReader:
         # A LOST record takes no number itself: it carries that of the record behind the gap.
         if kind == wire.Record.LOST:
             self._sequence += int(typed["lost"][0])
+            if self._sequence > _MOST_RECORDS:
+                raise self._corrupt("more records are lost than there can have been")
         if int(typed["sequence"][0]) != self._sequence:
             raise self._out_of_sequence(int(typed["sequence"][0]), self._sequence)
         if kind != wire.Record.LOST:
@@ -240,7 +244,7 @@ class RingReader:
         return MonitorError(message)
 
 
-@functools.cache
+@functools.lru_cache(64)
 def _record_of(size: int) -> np.dtype[np.void]:
     """A record of `size` bytes, whatever it holds after its header."""
     return np.dtype([*wire.RECORD.descr, ("rest", f"V{size - _HEADER_SIZE}")])

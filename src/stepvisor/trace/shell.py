@@ -20,6 +20,9 @@ __all__ = ("Completed", "Shell")
 _LONGEST = 3000
 """Bytes typed at once: a terminal buffers 4095."""
 
+_LONGEST_END = 64
+"""Bytes that the line at the end of a command has at most."""
+
 _PROBE_SECONDS = 1.0
 
 
@@ -73,20 +76,22 @@ class Shell:
         line = _command_line(command, nonce)
         start = self._console.position
         self._type(line)
-        begin, end = f"\n{nonce}-begin\n", rf"\n{nonce}-end (\d+)\n"
-        pattern = re.compile(_any_newline(begin + "(.*?)" + end), re.DOTALL)
+        begin = re.compile(_any_newline(f"\n{nonce}-begin\n"))
+        end = re.compile(_any_newline(rf"\n{nonce}-end (\d{{1,3}})\n"))
         try:
             match = self._console.expect(
-                re.compile(_any_newline(end)), deadline - time.monotonic(), start, self._alive
+                end, deadline - time.monotonic(), start, self._alive, _LONGEST_END
             )
         except GuestError as error:
             message = f"`{command}` did not end within {timeout:g} s in the guest: {error}"
             raise GuestError(message) from error
-        whole = pattern.search(self._console.text(start))
-        if whole is None:
+        said = self._console.text(start)
+        first = begin.search(said)
+        last = end.search(said, first.end() - 1) if first else None
+        if first is None or last is None:
             message = f"`{command}` printed more than the console keeps; send it to a file instead"
             raise GuestError(message)
-        text = whole[1].decode(errors="replace").replace("\r\n", "\n")
+        text = said[first.end() : last.start()].decode(errors="replace").replace("\r\n", "\n")
         return Completed(command=command, exit_code=int(match[1]), output=text)
 
     def _type(self, line: bytes) -> None:
