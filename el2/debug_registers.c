@@ -85,7 +85,8 @@ bool debug_register_write(struct vcpu *v, u32 key, u64 value)
 	switch (key) {
 	case ISS_SYSREG_MDSCR_EL1:
 		v->step.guest_mdscr = value;
-		write_sysreg(mdscr_el1, stepping ? value | MDSCR_EL1_SS : value);
+		if (!stepping) /* Else the next instruction is stepped by it. */
+			write_sysreg(mdscr_el1, value);
 		return true;
 	case ISS_SYSREG_OSLAR_EL1:
 		v->step.guest_os_lock = value & OSLAR_EL1_OSLK;

@@ -9,10 +9,9 @@
 #include "region.h"
 #include "step.h"
 #include "sysreg.h"
+#include "vgic.h"
 
 #define MODE_EL0 0UL
-#define VECTORS_SIZE 0x800UL
-#define VECTOR_SIZE 0x80UL
 
 /* The guest's debug state, as it is without us, is put aside. */
 void guest_debug_save(struct vcpu *v)
@@ -20,9 +19,8 @@ void guest_debug_save(struct vcpu *v)
 	struct step *step = &v->step;
 
 	step->guest_mdscr = read_sysreg(mdscr_el1);
-	/* Or ours, by which guest_debug_step lets it through. */
-	step->guest_ss = (v->frame.pstate & SPSR_ELx_SS) && !v->let_through;
-	v->let_through = false;
+	step->mdscr = step->guest_mdscr;
+	step->guest_ss = (v->frame.pstate & SPSR_ELx_SS) != 0;
 	step->guest_os_lock = (read_sysreg(oslsr_el1) & OSLSR_EL1_OSLK) != 0;
 	step->guest_osdlr = read_sysreg(osdlr_el1) & OSDLR_EL1_DLK;
 	/* Either lock would hold back our step exception. */
@@ -49,7 +47,7 @@ u64 step_guest_pstate(const struct vcpu *v)
 	u64 pstate = v->frame.pstate;
 
 	if (v->step.mode == STEP_NONE)
-		return v->let_through ? pstate & ~SPSR_ELx_SS : pstate;
+		return pstate;
 	pstate = hold_guest_pstate(v, pstate) & ~SPSR_ELx_SS;
 	return v->step.guest_ss ? pstate | SPSR_ELx_SS : pstate;
 }
@@ -77,24 +75,56 @@ void guest_debug_clean_spsr(struct vcpu *v)
 	v->step.guest_ss = false;
 }
 
-/* Whether the guest's debug exceptions, routed to EL1 as it believes, are enabled where it is. */
+/* What the guest believes the register holds: put aside while we step, else in the register. */
+static u64 guest_mdscr(const struct vcpu *v)
+{
+	return v->step.mode == STEP_NONE ? read_sysreg(mdscr_el1) : v->step.guest_mdscr;
+}
+
+static bool is_os_locked(const struct vcpu *v)
+{
+	return v->step.mode == STEP_NONE ? (read_sysreg(oslsr_el1) & OSLSR_EL1_OSLK) != 0 :
+					   v->step.guest_os_lock;
+}
+
+/* But for a debugger outside that has set DBGPRCR_EL1.CORENPDRQ: that register is not everywhere. */
+static bool is_double_locked(const struct vcpu *v)
+{
+	u64 lock = v->step.mode == STEP_NONE ? read_sysreg(osdlr_el1) : v->step.guest_osdlr;
+
+	return (lock & OSDLR_EL1_DLK) != 0;
+}
+
+/*
+ * Whether the guest's debug exceptions would be enabled where it is if they were routed to EL1, as it
+ * believes (Arm ARM pseudocode, AArch64.GenerateDebugExceptionsFrom). Routed to EL2 nothing but the locks
+ * masks them.
+ */
 static bool guest_debug_enabled(const struct vcpu *v)
 {
-	if (v->step.guest_os_lock)
+	if (is_os_locked(v) || is_double_locked(v))
 		return false;
 	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
 		return true;
-	return (v->step.guest_mdscr & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
+	return (guest_mdscr(v) & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
+}
+
+bool guest_debug_takes_breakpoints(const struct vcpu *v)
+{
+	return (guest_mdscr(v) & MDSCR_EL1_MDE) && guest_debug_enabled(v);
 }
 
 static bool guest_steps_here(const struct vcpu *v)
 {
-	return (v->step.guest_mdscr & MDSCR_EL1_SS) && guest_debug_enabled(v);
+	return (guest_mdscr(v) & MDSCR_EL1_SS) && guest_debug_enabled(v);
 }
 
-void guest_debug_begin_instruction(struct vcpu *v)
+u64 guest_debug_begin_instruction(struct vcpu *v)
 {
+	u64 mdscr = v->step.guest_mdscr | MDSCR_EL1_SS;
+
 	v->step.guest_debug_enabled = guest_debug_enabled(v);
+	return v->step.guest_debug_enabled ? mdscr : mdscr & ~MDSCR_EL1_MDE;
 }
 
 /*
@@ -116,68 +146,56 @@ void guest_debug_take_step(struct vcpu *v, bool stepped)
 
 bool step_guest_step_due(struct vcpu *v)
 {
-	if (v->step.mode != STEP_TRACE || v->step.guest_ss || !guest_steps_here(v))
+	if ((step_guest_pstate(v) & SPSR_ELx_SS) || !guest_steps_here(v))
 		return false;
 	inject_software_step(v, false, false);
 	return true;
 }
 
-/* The same while we do not step, and the registers are the guest's. */
-static bool enabled_without_us(const struct vcpu *v)
-{
-	if (read_sysreg(oslsr_el1) & OSLSR_EL1_OSLK)
-		return false;
-	if (FIELD(v->frame.pstate, SPSR_ELx_M) == MODE_EL0)
-		return true;
-	return (read_sysreg(mdscr_el1) & MDSCR_EL1_KDE) && !(v->frame.pstate & SPSR_ELx_D);
-}
-
-/* At the start of a vector: what was let through has taken an exception, or an interrupt came first. */
-static bool has_taken_exception(const struct vcpu *v)
-{
-	u64 offset = v->frame.pc - read_sysreg(vbar_el1);
-
-	return offset < VECTORS_SIZE && offset % VECTOR_SIZE == 0;
-}
-
-/*
- * Debug exceptions are routed to EL2 for BRK probes, and the guest steps user code itself. To the hardware they are
- * enabled at EL1 then, though the guest has them disabled there: from where its kernel sets MDSCR_EL1.SS to its
- * ERET, every instruction comes here and is let through. For the same reason that ERET cannot start the guest's
- * step (pseudocode DebugExceptionReturnSS): nothing has executed at its target, and SPSR_EL1 still says what
- * the guest wanted.
- */
-enum trap_result guest_debug_step(struct vcpu *v, u64 esr)
-{
-	bool let_through = v->let_through;
-
-	/* Our bit, by which it was let through, is in SPSR_EL1 then. */
-	if (let_through && has_taken_exception(v))
-		write_sysreg(spsr_el1, read_sysreg(spsr_el1) & ~SPSR_ELx_SS);
-	v->let_through = !enabled_without_us(v);
-	if (v->let_through) {
-		v->frame.pstate |= SPSR_ELx_SS;
-		return TRAP_RETRY;
-	}
-	if (!let_through && (esr & ISS_STEP_ISV))
-		return trap_guest_debug(v, esr);
-	if (read_sysreg(elr_el1) == v->frame.pc && (read_sysreg(spsr_el1) & SPSR_ELx_SS)) {
-		v->frame.pstate |= SPSR_ELx_SS;
-		return TRAP_RETRY;
-	}
-	inject_software_step(v, false, false);
-	return TRAP_INJECTED;
-}
-
-/* Breakpoints, watchpoints and BRKs of the guest come here only while we step: they are its own. */
-enum trap_result trap_guest_debug(struct vcpu *v, u64 esr)
+/* The guest takes it: as an exception to EL1, as it is. */
+static enum trap_result give_back(struct vcpu *v, u64 esr)
 {
 	inject_same(v, esr);
 	return TRAP_INJECTED;
 }
 
+/*
+ * Only with debug exceptions routed to EL2. The guest masks its own step exceptions, but has MDSCR_EL1.SS
+ * set: up to where it enables them each of its instructions comes here, and runs as one of our steps, whose
+ * end knows what becomes of the guest's step. An interrupt that it would take comes first: our steps hold
+ * interrupts back, and one that follows another would do so for ever.
+ */
+enum trap_result guest_debug_step(struct vcpu *v, u64 esr)
+{
+	u64 interrupt;
+
+	if (guest_steps_here(v))
+		return give_back(v, esr);
+	interrupt = vgic_deliverable(v);
+	if (interrupt)
+		inject_interrupt(v, interrupt);
+	else
+		step_masked(v);
+	return TRAP_RETRY;
+}
+
+/* A breakpoint or watchpoint of the guest that it masks: it came here because of the routing. */
+static enum trap_result go_past(struct vcpu *v)
+{
+	if (v->step.mode == STEP_NONE)
+		step_masked(v);
+	else
+		step_instruction_done(v, SV_OUTCOME_STEPPED); /* In the middle of a region. */
+	return TRAP_RETRY;
+}
+
+enum trap_result trap_guest_debug(struct vcpu *v, u64 esr)
+{
+	return guest_debug_takes_breakpoints(v) ? give_back(v, esr) : go_past(v);
+}
+
 /* Also while nothing steps, when these events are wanted: MDCR_EL2.TDE is set for them, too. */
-enum trap_result guest_debug_report(struct vcpu *v, u32 event, u64 esr)
+static enum trap_result report(struct vcpu *v, u32 event, u64 esr)
 {
 	u32 action = SV_ANSWER_ACTION_CONTINUE;
 	u64 pc = v->frame.pc;
@@ -188,10 +206,17 @@ enum trap_result guest_debug_report(struct vcpu *v, u32 event, u64 esr)
 		return TRAP_UNDEFINED;
 	if (v->frame.pc != pc)
 		return TRAP_RETRY; /* The answer says where the guest goes on. */
-	return action == SV_ANSWER_ACTION_SKIP ? TRAP_EMULATED : trap_guest_debug(v, esr);
+	return action == SV_ANSWER_ACTION_SKIP ? TRAP_EMULATED : give_back(v, esr);
 }
 
+enum trap_result trap_guest_breakpoint(struct vcpu *v, u64 esr)
+{
+	return guest_debug_takes_breakpoints(v) ? report(v, SV_EVENT_HARDWARE_BREAKPOINT, esr) :
+						  go_past(v);
+}
+
+/* Nothing masks a BRK. */
 enum trap_result trap_guest_brk(struct vcpu *v, u64 esr)
 {
-	return guest_debug_report(v, SV_EVENT_SOFTWARE_BREAKPOINT, esr);
+	return report(v, SV_EVENT_SOFTWARE_BREAKPOINT, esr);
 }

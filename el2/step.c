@@ -43,10 +43,19 @@ static bool is_routine(const struct vcpu *v)
 	return tracer_is_plain(v);
 }
 
+static void set_mdscr(struct step *step, u64 value)
+{
+	if (step->mdscr == value)
+		return;
+	step->mdscr = value;
+	write_sysreg(mdscr_el1, value);
+}
+
 /* From here the next instruction steps: SPSR_EL2.SS, or breakpoints around a whole exclusive sequence. */
 static void set_going(struct vcpu *v)
 {
 	struct step *step = &v->step;
+	u64 mdscr = guest_debug_begin_instruction(v);
 
 	step->pc = v->frame.pc;
 	step->going = true;
@@ -54,17 +63,17 @@ static void set_going(struct vcpu *v)
 	step->routine = false;
 	step->compact = false;
 	v->code_page = NO_CODE_PAGE; /* The guest may have run freely, or changed its mappings. */
-	guest_debug_begin_instruction(v);
 	/* While the guest steps itself, a sequence is not its next instruction. */
 	step->region = is_load_exclusive(a64_word(step)) && !step->guest_ss &&
 		       region_decode(step, step->pc, inject_vector(v));
 	hold_interrupts(v);
 	if (step->region) {
 		region_plant(step);
-		write_sysreg(mdscr_el1, (step->guest_mdscr & ~MDSCR_EL1_SS) | MDSCR_EL1_MDE);
+		set_mdscr(step, (step->guest_mdscr & ~MDSCR_EL1_SS) | MDSCR_EL1_MDE);
 		v->frame.pstate &= ~SPSR_ELx_SS;
 		return;
 	}
+	set_mdscr(step, mdscr);
 	v->frame.pstate |= SPSR_ELx_SS;
 	step->routine = is_routine(v);
 }
@@ -78,7 +87,6 @@ static void arm(struct vcpu *v, enum step_mode mode, u32 view)
 	write_sysreg(mdcr_el2, mdcr_value_stepping());
 	v->step.virtual_serror = read_sysreg(hcr_el2) & HCR_EL2_VSE;
 	write_sysreg(hcr_el2, hcr_value_stepping());
-	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);
 	set_going(v);
 }
 
@@ -90,6 +98,7 @@ static void disarm(struct vcpu *v)
 	guest_debug_restore(v);
 	write_sysreg(mdcr_el2, mdcr_value(v));
 	write_sysreg(hcr_el2, hcr_value() | v->step.virtual_serror);
+	v->step.virtual_serror = 0;
 }
 
 static void refresh_written_pages(struct vcpu *v)
@@ -101,7 +110,7 @@ static void refresh_written_pages(struct vcpu *v)
 		shadow_refresh(v, v->step.dirty[i]);
 }
 
-/* A tracer's step found an SMC in its place: nothing has executed, and what was arranged for it is taken back. */
+/* A step found an SMC in its place: nothing has executed, and what was arranged for it is taken back. */
 static void begin_anew(struct vcpu *v)
 {
 	struct step *step = &v->step;
@@ -111,7 +120,6 @@ static void begin_anew(struct vcpu *v)
 		return;
 	region_remove(step);
 	step->region = false;
-	write_sysreg(mdscr_el1, step->guest_mdscr | MDSCR_EL1_SS);
 }
 
 void step_displaced(struct vcpu *v, const struct slot *slot)
@@ -128,6 +136,8 @@ void step_displaced(struct vcpu *v, const struct slot *slot)
 		return;
 	}
 	begin_anew(v);
+	if (v->tracer)
+		v->step.mode = STEP_TRACE; /* It may have started with this hit. */
 	select_view(v, SV_VIEW_PRISTINE);
 	set_going(v);
 }
@@ -142,12 +152,23 @@ static void note_instruction(struct vcpu *v)
 	v->step.word = known ? v->step.word : 0;
 }
 
-void step_trace(struct vcpu *v)
+static void decode_here(struct vcpu *v)
 {
 	note_instruction(v);
 	v->step.plan = branch_plan(a64_word(&v->step));
 	v->step.base = branch_base(v, a64_word(&v->step));
 	v->step.displaced = false;
+}
+
+void step_masked(struct vcpu *v)
+{
+	decode_here(v);
+	arm(v, STEP_MASKED, v->view);
+}
+
+void step_trace(struct vcpu *v)
+{
+	decode_here(v);
 	step_select_free_view(v);
 	if (v->step.mode == STEP_NONE)
 		arm(v, STEP_TRACE, v->view);
@@ -184,16 +205,14 @@ void step_data_access(struct vcpu *v, ipa_t page, bool write)
 
 	v->status->data_steps++;
 	if (v->step.mode == STEP_NONE)
-		note_instruction(v);
+		decode_here(v);
 	/* The store that ends an exclusive sequence must not fault: that would cost the reservation. */
 	write = write || is_load_exclusive(a64_word(&v->step));
 	view = write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE;
-	if (v->step.mode == STEP_NONE) {
-		v->step.displaced = false;
+	if (v->step.mode == STEP_NONE)
 		arm(v, STEP_DATA, view);
-	} else {
+	else
 		select_view(v, view); /* The step under way goes on, its SPSR.SS untouched. */
-	}
 	if (write)
 		note_written_pages(v, page);
 }
@@ -204,7 +223,6 @@ static void leave_region(struct vcpu *v)
 		return;
 	region_remove(&v->step);
 	v->status->region_steps++;
-	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);
 }
 
 #define PACIASP 0xd503233fU
@@ -293,7 +311,7 @@ enum trap_result trap_breakpoint(struct vcpu *v, u64 esr)
 		step_instruction_done(v, SV_OUTCOME_STEPPED);
 		return TRAP_RETRY;
 	}
-	return guest_debug_report(v, SV_EVENT_HARDWARE_BREAKPOINT, esr);
+	return trap_guest_breakpoint(v, esr);
 }
 
 enum trap_result trap_wfx(struct vcpu *v, u64 esr)

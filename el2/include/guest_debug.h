@@ -13,8 +13,11 @@
 void guest_debug_save(struct vcpu *v);
 void guest_debug_restore(struct vcpu *v);
 
-/* Before an instruction. */
-void guest_debug_begin_instruction(struct vcpu *v);
+/* Whether the guest, without us, would take its breakpoints and watchpoints where it is. */
+bool guest_debug_takes_breakpoints(const struct vcpu *v);
+
+/* Before an instruction that is stepped: what MDSCR_EL1 must be for it. */
+u64 guest_debug_begin_instruction(struct vcpu *v);
 
 /* After an instruction that took an exception to EL1, and after one that did not. */
 void guest_debug_clean_spsr(struct vcpu *v);
@@ -25,8 +28,5 @@ void guest_debug_take_step(struct vcpu *v, bool stepped);
 
 /* A software step exception while nothing of ours is armed. */
 enum trap_result guest_debug_step(struct vcpu *v, u64 esr);
-
-/* A debug exception of the guest's: reported if `event` is enabled, then its own again. */
-enum trap_result guest_debug_report(struct vcpu *v, u32 event, u64 esr);
 
 #endif

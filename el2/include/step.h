@@ -26,6 +26,9 @@ void step_displaced(struct vcpu *v, const struct slot *slot);
 /* Arms (or widens) a step over an access to a shadowed page. */
 void step_data_access(struct vcpu *v, ipa_t page, bool write);
 
+/* Arms the step of the instruction at the PC, whose debug exception the guest masks. */
+void step_masked(struct vcpu *v);
+
 /* Arms the step of the instruction at the PC for a tracer, or goes on from one step to the next. */
 void step_trace(struct vcpu *v);
 

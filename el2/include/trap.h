@@ -28,6 +28,7 @@ enum trap_result trap_data_abort(struct vcpu *v, u64 esr);
 enum trap_result trap_step(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_debug(struct vcpu *v, u64 esr);
 enum trap_result trap_breakpoint(struct vcpu *v, u64 esr);
+enum trap_result trap_guest_breakpoint(struct vcpu *v, u64 esr);
 enum trap_result trap_brk(struct vcpu *v, u64 esr);
 enum trap_result trap_bkpt(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_brk(struct vcpu *v, u64 esr);

@@ -28,6 +28,7 @@ enum step_mode {
 	STEP_NONE = 0,
 	STEP_DISPLACED, /* the instruction under a probe, in the pristine view */
 	STEP_DATA,	/* an access to a shadowed page, in the pristine or the open view */
+	STEP_MASKED,	/* one whose debug exception the guest masks */
 	STEP_TRACE,	/* one of many, for a tracer */
 };
 
@@ -43,7 +44,8 @@ struct step {
 	u64 base;	      /* register operand of a branch to register, read before it runs */
 	u64 unsigned_pointer; /* x30 and SP before a displaced PACIASP */
 	u64 modifier;
-	u64 guest_mdscr;    /* what the guest believes MDSCR_EL1 holds */
+	u64 mdscr;	    /* what MDSCR_EL1 holds */
+	u64 guest_mdscr;    /* what the guest believes it holds */
 	u64 guest_osdlr;    /* what it believes OSDLR_EL1 holds */
 	bool guest_os_lock; /* what the guest believes OSLSR_EL1.OSLK holds */
 	bool going;	    /* the instruction is about to run; clear once it is done */
@@ -118,7 +120,6 @@ struct vcpu {
 	struct step step;
 	struct tracer *tracer; /* steps this vCPU, NULL if none does */
 	u32 wanted_stepping;   /* SV_ANSWER_STEPPING_*, set by a command for this vCPU to take up */
-	bool let_through;      /* runs kernel code of a guest that is about to step user code */
 	bool debug_routed;     /* MDCR_EL2.TDE is set while this vCPU does not step */
 	u32 events;	       /* bits 1 << SV_EVENT_* that are enabled */
 	u32 synchronous;       /* those of them that wait for an answer */

@@ -153,6 +153,7 @@ _Static_assert(__builtin_offsetof(struct cpu, state) == CPU_STATE, "likewise");
 void guest_main(void);
 void secondary_main(u64 index);	  /* CPUs that smp_start started; default: waits for ever */
 void on_irq(struct frame *frame); /* default: fails */
+bool on_exception(u64 vector, struct frame *frame); /* true: goes on as the frame says */
 
 /* console.c */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -19,6 +19,13 @@ void __attribute__((weak)) on_irq(struct frame *frame)
 	finish();
 }
 
+bool __attribute__((weak)) on_exception(u64 vector, struct frame *frame)
+{
+	(void)vector;
+	(void)frame;
+	return false;
+}
+
 static void note_state(struct state *state, u64 vector, const struct frame *frame)
 {
 	for (u32 i = 0; i < 31; i++)
@@ -42,6 +49,8 @@ void exception(u64 vector, struct frame *frame)
 {
 	struct cpu *cpu = this_cpu();
 
+	if (on_exception(vector, frame))
+		return;
 	if (vector == VECTOR_IRQ_EL1 || vector == VECTOR_IRQ_EL0) {
 		on_irq(frame);
 		return;
