@@ -31,8 +31,8 @@ MUTANTS = (
         "MDSCR_EL1.SS is not set",
         {
             "step.c": (
-                "	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);\n	set_going",
-                "	set_going",
+                "	set_mdscr(step, mdscr);\n	v->frame",
+                "	(void)mdscr;\n	v->frame",
             )
         },
         "data-register",
@@ -86,6 +86,16 @@ MUTANTS = (
             )
         },
         "debug-breakpoint",
+    ),
+    Mutant(
+        "the guest takes breakpoints that it masks",
+        {
+            "guest_debug.c": (
+                "(guest_mdscr(v) & MDSCR_EL1_MDE) && guest_debug_enabled(v);",
+                "(guest_mdscr(v) & MDSCR_EL1_MDE) != 0;",
+            )
+        },
+        "debug-masked",
     ),
     Mutant(
         "MDSCR_EL1 is not given back",
@@ -171,10 +181,10 @@ MUTANTS = (
         "debug exceptions are enabled at EL2 itself",
         {
             "step.c": (
-                "	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS);\n	set_going",
-                """	write_sysreg(mdscr_el1, v->step.guest_mdscr | MDSCR_EL1_SS | MDSCR_EL1_KDE);
+                "	set_mdscr(step, mdscr);\n	v->frame",
+                """	set_mdscr(step, mdscr | MDSCR_EL1_KDE);
 	asm volatile("msr daifclr, #8");
-	set_going""",
+	v->frame""",
             )
         },
         "data-register",
@@ -193,7 +203,7 @@ MUTANTS = (
         "a BRK of the guest's own is kept from it",
         {
             "guest_debug.c": (
-                "	return guest_debug_report(v, SV_EVENT_SOFTWARE_BREAKPOINT, esr);",
+                "	return report(v, SV_EVENT_SOFTWARE_BREAKPOINT, esr);",
                 "	(void)v;\n	(void)esr;\n	return TRAP_EMULATED;",
             )
         },
@@ -201,15 +211,15 @@ MUTANTS = (
     ),
     Mutant(
         "a step onto a probe keeps what was arranged for it",
-        {"step.c": ("	begin_anew(v);\n	select_view", "	select_view")},
+        {"step.c": ("	begin_anew(v);\n", "")},
         "exclusive-loop",
     ),
     Mutant(
-        "what lets the guest's kernel through is taken for its own step",
+        "what the guest's kernel runs before its own step is given to it as that step",
         {
             "guest_debug.c": (
-                "(v->frame.pstate & SPSR_ELx_SS) && !v->let_through;",
-                "(v->frame.pstate & SPSR_ELx_SS) != 0;",
+                "	if (guest_steps_here(v))\n		return give_back",
+                "	return give_back",
             )
         },
         "debug-step-user",

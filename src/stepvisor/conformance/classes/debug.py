@@ -21,11 +21,14 @@ _WATCHPOINT = {EL1H: 0x3, EL0T: 0x5}
 _ERET = 0xD69F_03E0
 _OSLAR = 0xD510_1080
 _OSLSR = 0xD530_1180
-_OSDLR_READ = 0xD530_1380
+_OSDLR_READ, _OSDLR_WRITE = 0xD530_1380, 0xD510_1380
+_MDSCR_WRITE = 0xD510_0240
+_SET_D, _CLEAR_D, _ISB = 0xD503_48DF, 0xD503_48FF, 0xD503_3FDF
 _BRK = 0xD420_0000
 _SYSTEM_CALL = 0xD400_0001 | 1 << 5
 _LDXR = 0xC85F_7C00
 _LINK_REGISTER = 30
+_CHANCE_OF_LOCK, _CHANCE_OF_ENABLE = 0.15, 0.75
 
 
 def _unmasked(draft: Draft, mdscr: int, chance_of_el0: float = 0.4) -> None:
@@ -45,6 +48,12 @@ def _breakpoint(draft: Draft) -> None:
 
 
 def _watchpoint(draft: Draft) -> None:
+    _watch(draft)
+    draft.draw((*memory.GENERAL, *memory.PAIR), 4)
+
+
+def _watch(draft: Draft) -> None:
+    """A watchpoint near what some of the pointers point to."""
     _unmasked(draft, _MDSCR_MDE | _MDSCR_KDE)
     random = draft.random
     registers = draft.use_pointers(3)
@@ -53,7 +62,6 @@ def _watchpoint(draft: Draft) -> None:
         draft.set(register, watched + 8 * random.randrange(-2, 3))
     control = _WATCHPOINT[draft.mode] | random.randrange(1, 4) << 3 | random.randrange(1, 256) << 5
     draft.watchpoint = (watched, _one_run(control))
-    draft.draw((*memory.GENERAL, *memory.PAIR), 4)
 
 
 def _one_run(control: int) -> int:
@@ -125,20 +133,54 @@ def _registers(draft: Draft) -> None:
     draft.add(mrs(random.choice((*DEBUG, *READ_ONLY[-2:])), draft.free_register()))
 
 
-def _os_lock(draft: Draft) -> None:
-    """Set and cleared by the guest, whose breakpoints and watchpoints go by it.
+def _masked(draft: Draft) -> None:
+    """Breakpoints and a watchpoint in states that mask them, and through changes of these states.
 
-    Not its single-step: QEMU 7.2 lets it happen under the lock, as no core does.
+    Of the two locks the double lock: QEMU looks at another bit than the OS lock's.
     """
-    _unmasked(draft, _MDSCR_MDE | _MDSCR_KDE)
+    random = draft.random
+    _watch(draft)
+    draft.pstate |= _D * random.getrandbits(1)
+    draft.mdscr = _mask_choice(draft)
+    draft.flags |= FLAG_DOUBLE_LOCK * (random.random() < _CHANCE_OF_LOCK)
+    for number in range(2):
+        draft.breakpoints[number] = (draft.address(random.randrange(16)), _BREAKPOINT[draft.mode])
+    for _ in range(4):
+        if draft.mode == EL1H:
+            _change_mask(draft)
+        draft.draw((*memory.GENERAL, *integer.REGISTER))
+
+
+def _mask_choice(draft: Draft) -> int:
+    """Of MDSCR_EL1: either bit, more often than not."""
+    bits = (_MDSCR_MDE, _MDSCR_KDE)
+    return sum(bit for bit in bits if draft.random.random() < _CHANCE_OF_ENABLE)
+
+
+def _change_mask(draft: Draft) -> None:
+    """PSTATE.D, MDSCR_EL1 or the double lock."""
+    kind = draft.random.randrange(4)
+    register = draft.free_register()
+    if kind < 2:
+        draft.add((_SET_D, _CLEAR_D)[kind])
+        return
+    if kind == 2:
+        draft.load(register, _mask_choice(draft))
+        draft.add(_MDSCR_WRITE | register, _ISB)
+    else:
+        draft.load(register, draft.random.getrandbits(1))
+        draft.add(_OSDLR_WRITE | register, _ISB)
+
+
+def _os_lock(draft: Draft) -> None:
+    """Set and cleared by the guest, whose breakpoints are off: QEMU takes them under the lock."""
+    _unmasked(draft, _MDSCR_KDE)
     random = draft.random
     draft.flags |= FLAG_OS_LOCK * random.getrandbits(1)
     if draft.mode == EL1H and random.getrandbits(1):
         lock, shown = random.sample(range(31), 2)
         draft.load(lock, random.getrandbits(1))
-        draft.add(
-            _OSLAR | lock, 0xD503_3FDF, _OSLSR | shown, _OSDLR_READ | draft.free_register(shown)
-        )
+        draft.add(_OSLAR | lock, _ISB, _OSLSR | shown, _OSDLR_READ | draft.free_register(shown))
     draft.breakpoints[0] = (draft.address(draft.random.randrange(8)), _BREAKPOINT[draft.mode])
     draft.draw(integer.REGISTER, 4)
 
@@ -194,6 +236,7 @@ def _class(
 DEBUGGING = (
     _class("debug-breakpoint", _breakpoint),
     _class("debug-watchpoint", _watchpoint, probed=Trap.BREAKPOINT),
+    _class("debug-masked", _masked, probed=Trap.BREAKPOINT),
     _class("debug-single-step", _single_step, probed=Trap.BREAKPOINT),
     _class("debug-step-user", _step_user, probed=Trap.BREAKPOINT),
     _class("debug-register", _registers, linear=True),
