@@ -4,6 +4,12 @@
 #include "memory.h"
 #include "monitor.h"
 #include "translate.h"
+#include "user_tables.h"
+
+static bool find(u64 va, ipa_t *address)
+{
+	return translate_normal(va, address) || user_tables_translate(va, address);
+}
 
 u64 guest_memory_read(u64 va, void *to, u64 size)
 {
@@ -15,7 +21,7 @@ u64 guest_memory_read(u64 va, void *to, u64 size)
 
 		if (here > size - done)
 			here = size - done;
-		if (!translate_normal(va + done, &address) || !guest_ram_holds(address.raw, here))
+		if (!find(va + done, &address) || !guest_ram_holds(address.raw, here))
 			break;
 		memcpy((u8 *)to + done, pa_to_pointer(ipa_identity(address)), here);
 		done += here;

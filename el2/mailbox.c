@@ -12,6 +12,7 @@
 #include "shadow.h"
 #include "sysreg.h"
 #include "tracer.h"
+#include "user_tables.h"
 
 static struct lock lock;
 static u64 last_command;
@@ -181,6 +182,14 @@ static u32 command_unload_programs(struct vcpu *v)
 	return SV_STATUS_OK;
 }
 
+/* argument: where a task keeps its TTBR0_EL1, 0 for nowhere. */
+static u32 command_user_tables(struct vcpu *v)
+{
+	(void)v;
+	user_tables_configure(control()->arguments[0]);
+	return SV_STATUS_OK;
+}
+
 /* For the test of the panic path: a read of an address that EL2 does not map. */
 static u32 command_crash(struct vcpu *v)
 {
@@ -205,6 +214,7 @@ static const command_handler handlers[] = {
 	[SV_COMMAND_STEP_MONITOR] = command_step_monitor,
 	[SV_COMMAND_LOAD_PROGRAM] = command_load_program,
 	[SV_COMMAND_UNLOAD_PROGRAMS] = command_unload_programs,
+	[SV_COMMAND_USER_TABLES] = command_user_tables,
 };
 
 static u32 carry_out(struct vcpu *v, u32 opcode)

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0xe9c319867d6aa094)
+#define SV_ABI_HASH REG_UL(0x4bee52a86adbbd84)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -113,6 +113,7 @@
 #define SV_COMMAND_STEP_MONITOR REG_U(12)
 #define SV_COMMAND_LOAD_PROGRAM REG_U(13)
 #define SV_COMMAND_UNLOAD_PROGRAMS REG_U(14)
+#define SV_COMMAND_USER_TABLES REG_U(15)
 
 /* mailbox result codes */
 #define SV_STATUS_OK REG_U(0)

@@ -1,13 +1,14 @@
-"""Which task runs, on a guest whose tasks lie as awkwardly as memory allows."""
+"""Which task runs and what it sees, on a guest whose tasks lie as awkwardly as memory allows."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from bare import BareGuest
+from bare import CPUS, BareGuest
 
 from stepvisor.monitor.interface import Action
 from stepvisor.monitor.vocabulary import StepOption, TaskFilter
+from stepvisor.probe.program import read_program
 
 pytestmark = pytest.mark.system
 
@@ -71,3 +72,49 @@ def test_a_name_that_is_not_all_there(guest: BareGuest) -> None:
     assert starts(guest, b"init", b"init\0", 2 * PAGE - 5)
     assert not starts(guest, b"init", b"init", 2 * PAGE - 4)
     assert not starts(guest, b"init", b"", 3 * PAGE)
+
+
+UPPER_HALF = 0xFFFF_FF80_0000_0000
+SAVED = 16
+"""Where the payload's structure has the program's TTBR0_EL1."""
+TCR_A1 = 1 << 22
+ASID = 5 << 48
+TEXT = b"seen from afar"
+
+
+def seen_apart(cpu: str, offset: int, variables: dict[str, int]) -> str | None:
+    """What a hit in kernel code captures of a program's memory, which that code cannot reach."""
+    with BareGuest("tasks", cpu=cpu, variables={"task": 0, **variables}) as guest:
+        guest.ready("names")
+        guest.machine.ram.write(guest.address("pages") + 3 * PAGE + 16, TEXT + b"\0")
+        asked = read_program(capture=["str(x0)"])
+        assert asked is not None
+        assert asked.layout is not None
+        program = guest.monitor.load_program(asked.program())
+        guest.monitor.set_user_tables(offset)
+        request = guest.request("apart_site", 1)
+        guest.monitor.arm([replace(request, va=request.va | UPPER_HALF, program=program)])
+        guest.draining = False
+        guest.go()
+        report = guest.finish()
+        [record] = asked.layout.decode(guest.monitor.drain().captures[0])
+
+    assert report.failures == []
+    # The guest itself finds nothing there: a translation fault in PAR_EL1.
+    assert report.values["par"] & 1
+    return None if record["faults"] else bytes(record["v0"]).decode()
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"tables_bits": ASID}, {"tcr_bits": TCR_A1, "tables_bits": ASID}],
+    ids=["plain", "own ASID", "ASID in TTBR1_EL1"],
+)
+def test_memory_that_the_kernel_keeps_away_from(cpu: str, variables: dict[str, int]) -> None:
+    assert seen_apart(cpu, SAVED, variables) == TEXT.decode()
+
+
+@pytest.mark.parametrize("offset", [0, 24, 1 << 20], ids=["nowhere", "no table", "no memory"])
+def test_nobody_knows_the_programs_tables(offset: int) -> None:
+    assert seen_apart(CPUS[0], offset, {}) is None

@@ -79,7 +79,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0xe9c319867d6aa094
+ABI_HASH: Final = 0x4bee52a86adbbd84
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -198,6 +198,7 @@ class Command(IntEnum):
     STEP_MONITOR = 12
     LOAD_PROGRAM = 13
     UNLOAD_PROGRAMS = 14
+    USER_TABLES = 15
 
 
 class Status(IntEnum):

@@ -176,6 +176,10 @@ class El2Monitor:
             bulk=name.view(_NAME),
         )
 
+    def set_user_tables(self, offset: int) -> None:
+        """Where a task's structure has its TTBR0_EL1 while the kernel runs; 0 for nowhere."""
+        self._mailbox.command(wire.Command.USER_TABLES, (offset,))
+
     def set_stepping(self, vcpus: AbstractSet[int] | None, *, on: bool) -> None:
         """Taken up by each vCPU at its next exit; the monitor's tick is one."""
         stepping = wire.AnswerStepping.ON if on else wire.AnswerStepping.OFF

@@ -214,6 +214,12 @@ class Backend(Protocol):
         a thousandth of its speed a guest would do nothing but take its timer's interrupts.
         """
 
+    def set_user_tables(self, offset: int) -> None:
+        """Where a task's structure has its TTBR0_EL1 while the kernel runs; 0 for nowhere.
+
+        A kernel that keeps user memory out of its own reach needs this for captures of it.
+        """
+
     def set_stepping(self, vcpus: AbstractSet[int] | None, *, on: bool) -> None:
         """Step these vCPUs (None: all) from where they are, or let them run.
 

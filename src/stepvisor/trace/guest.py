@@ -25,7 +25,7 @@ from stepvisor.probe.trap import parse_trap, planted
 from stepvisor.symbols.kaslr import find_kernel_base
 from stepvisor.symbols.modules import SEPARATOR, Modules
 from stepvisor.symbols.table import SymbolTable
-from stepvisor.symbols.task import comm_offset
+from stepvisor.symbols.task import comm_offset, user_tables_offset
 from stepvisor.symbols.virtual import VirtualMemory
 from stepvisor.trace.events import Callback, EventHub
 from stepvisor.trace.guarded import GuardedPages
@@ -89,6 +89,7 @@ class Guest:
         self._symbols: SymbolTable | None = None
         self._running: SymbolTable | None = None
         self._tables: tuple[int, int] | None = None
+        self._user_tables_told = False
         self._kernel: KernelImage | None = kernel
         self._monitor: El2Monitor | None = None
         self._machine = Machine(config, find_monitor_image(), echo)
@@ -278,6 +279,8 @@ class Guest:
             modules,
         )
         requests = planted(placed, self._guarded(), parse_trap(trap))
+        if asked is not None:
+            self._tell_user_tables()
         trace = Trace(
             self.monitor,
             requests,
@@ -556,10 +559,22 @@ class Guest:
         return self._running
 
     def _comm_offset(self) -> int:
-        return comm_offset(
-            self.symbols,
-            lambda address, size: self.monitor.read_physical(self.physical(address), size),
+        base = None if self._early else self.running_symbols.link_base
+        return comm_offset(self.symbols, self._read_kernel, base)
+
+    def _read_kernel(self, address: int, size: int) -> bytes:
+        """The kernel's memory at a link-time address."""
+        return self.monitor.read_physical(self.physical(address), size)
+
+    def _tell_user_tables(self) -> None:
+        """Once: what captures of user memory need where the kernel has none."""
+        if self._user_tables_told:
+            return
+        self._user_tables_told = True
+        offset = user_tables_offset(
+            self.symbols, self._read_kernel, self.running_symbols.link_base, self._kernel_base
         )
+        self.monitor.set_user_tables(offset)
 
     def _code(self, modules: Modules) -> Code:
         table = self.symbols
