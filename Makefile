@@ -4,6 +4,7 @@
 # make el2     the monitor alone
 # make gen     everything that is generated from spec/
 # make fix     format the code
+# make fuzz-host  damaged files and answers by the thousand, other ones each time
 # make bench   hits, steps and idle guests against the alternatives; bench-quick: the ratios alone,
 #              bench-floors: bare metal alone
 #
@@ -14,7 +15,9 @@ PYTHON := $(BIN)/python
 C_FILES = $(filter-out %_gen.h el2/layout_check.c,$(wildcard \
 	el2/*.c el2/include/*.h bench/*/*.[ch] tests/guests/*.[ch] tests/guests/*/*.[ch]))
 
-.PHONY: demo test check el2 gen fix bench bench-quick bench-floors setup guest
+FUZZ ?= 2000
+
+.PHONY: fuzz-host demo test check el2 gen fix bench bench-quick bench-floors setup guest
 
 demo: guest
 	@$(PYTHON) examples/demo.py
@@ -29,6 +32,9 @@ check: setup
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/mypy
 	$(PYTHON) -m pytest -q tests/unit/test_layering.py tests/unit/test_headers.py
+
+fuzz-host: setup
+	STEPVISOR_FUZZ=$(FUZZ) $(PYTHON) -m pytest --timeout=0 tests/unit/test_fuzz_host.py
 
 el2: setup
 	@$(MAKE) --silent --no-print-directory -C el2 PYTHON=$(CURDIR)/$(PYTHON)
