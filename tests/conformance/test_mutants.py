@@ -261,6 +261,19 @@ MUTANTS = (
         },
         "branch-immediate",
     ),
+    Mutant(
+        "a probe in T32 code takes the next instruction, too",
+        {
+            "shadow.c": (
+                """	if (slot->trap == SV_TRAP_BKPT_T32)
+		*(u16 *)place = (u16)word;
+	else
+		*(u32 *)place""",
+                "	*(u32 *)place",
+            )
+        },
+        "t32-data",
+    ),
 )
 
 

@@ -10,7 +10,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from stepvisor.arch.aarch32 import InstructionSet
+from stepvisor.arch.disassemble import disassemble
 from stepvisor.cli import main
+from stepvisor.conformance.aarch32 import EXITS, instructions, set_of
 from stepvisor.conformance.classes import CLASSES
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.draft import EXIT, Draft
@@ -34,6 +37,7 @@ from stepvisor.conformance.target import ProbeCounts, Trap, Way
 from stepvisor.errors import InputError, SetupError
 
 GROUPS = ("integer", "memory", "scalable", "tags", "vector")
+CONDITIONS = ["eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le"]
 EVERYTHING = ~Feature(0)
 GUEST = Descriptor(
     mailbox=0x4803_0000,
@@ -76,6 +80,25 @@ def objdump(words: list[int], directory: Path) -> list[tuple[str, str]]:
     lines = re.findall(r"^ *[0-9a-f]+:\t[0-9a-f]{8} \t(\S+)(.*)$", done.stdout, re.MULTILINE)
     assert len(lines) == len(words)
     return lines
+
+
+@pytest.mark.parametrize("instruction_set", [InstructionSet.A32, InstructionSet.T32])
+def test_what_is_drawn_for_aarch32(instruction_set: InstructionSet) -> None:
+    """By capstone: the binutils that are installed know A64 alone."""
+    random = Random(1)
+    module = importlib.import_module(
+        f"stepvisor.conformance.instructions.{instruction_set.name.lower()}"
+    )
+    wrong = []
+    for family in (f for name in module.__all__ for f in getattr(module, name)):
+        names = {f"{name}{s}" for name in family.mnemonics.split() for s in ("", "s")}
+        names |= {f"{name}{c}" for name in names for c in CONDITIONS}
+        for _ in range(300):
+            word = family.draw(random, Registers())
+            text = disassemble(word, 0, instruction_set)
+            if text.split()[0].removesuffix(".w") not in names:
+                wrong.append(f"{word:08x} is {text}, not one of: {family.mnemonics}")
+    assert wrong == []
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -141,7 +164,8 @@ def test_every_case_ends_with_an_exception(case_class: CaseClass) -> None:
     for seed in range(50):
         (case,) = make(case_class, seed)
         count = int(case["count"])
-        assert int(case["words"][count - 1]) == EXIT
+        *_, (_, last) = instructions(case)
+        assert last == EXITS[set_of(int(case["start"]["pstate"]))]
         assert 1 <= int(case["offset"]) // 4 <= 2048 - count
 
 

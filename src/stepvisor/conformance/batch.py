@@ -7,6 +7,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.arch.aarch32 import InstructionSet
+from stepvisor.conformance.aarch32 import instructions, set_of
 from stepvisor.conformance.classes import CaseClass
 from stepvisor.conformance.draft import Draft
 from stepvisor.conformance.features import Feature
@@ -18,7 +20,7 @@ __all__ = ("Batch", "deal", "is_svc", "ran", "wanted_steps")
 _STEPS_AROUND = 7
 """Steps of a linear case apart from its own: the exception return to it, six in the vector."""
 _STEPS_OF_HANDLER = np.uint64(20)
-_SVC = 0x15
+_SVC32, _SVC64 = 0x11, 0x15
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,17 @@ def deal(case_class: CaseClass, seeds: Sequence[int]) -> Iterator[tuple[Interrup
 
 def is_svc(outcomes: NDArray[np.void]) -> NDArray[np.bool_]:
     """Which cases ended with an SVC."""
-    ended: NDArray[np.bool_] = outcomes["esr"] >> np.uint64(26) == _SVC
-    return ended
+    return np.isin(outcomes["esr"] >> np.uint64(26), [_SVC32, _SVC64])
 
 
 def ran(batch: Batch, outcomes: NDArray[np.void]) -> NDArray[np.uint64]:
     """Instructions of each case that ran, if it has no branches."""
-    count: NDArray[np.uint64] = (outcomes["pc"] - batch.cases["start"]["pc"]) // np.uint64(4)
+    distance = outcomes["pc"] - batch.cases["start"]["pc"]
+    count: NDArray[np.uint64] = distance // np.uint64(4)
+    for index, case in enumerate(batch.cases):
+        if set_of(int(case["start"]["pstate"])) is InstructionSet.T32:
+            end = int(distance[index])
+            count[index] = sum(offset < end for offset, _ in instructions(case))
     # The preferred return address of an SVC is behind it, of a fault the instruction itself.
     return count + (~is_svc(outcomes)).astype(np.uint64)
 

@@ -6,11 +6,16 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.arch.aarch32 import InstructionSet, size
+from stepvisor.conformance.aarch32 import EXITS, NRW, THUMB, pack
 from stepvisor.conformance.features import Feature
 from stepvisor.conformance.layout import (
+    ARENA,
+    ARENA_SCRATCH_AARCH32,
     BATCH_OFFSET,
     BATCH_STRIDE,
     MAX_WORDS,
+    PAGE,
     SCRATCH_SIZE,
     STATE,
     USER_ALIAS,
@@ -26,7 +31,7 @@ EL0T, EL1T, EL1H = 0, 4, 5
 FLAGS_MASK = 0xF000_0000
 """PSTATE.N, Z, C and V."""
 
-EXIT = 0xD400_0001 | 0x5E << 5
+EXIT = EXITS[InstructionSet.A64]
 """SVC #0x5e: what ends a case."""
 
 _WORD = 4
@@ -86,6 +91,7 @@ class Draft:
         self.words: list[int] = []
         self.registers = Registers()
         self.mode = EL1H
+        self.instruction_set = InstructionSet.A64
         self.pstate = MASKED | random.getrandbits(4) << 28
         self.code = guest.code
         self.x = _numbers(random, 31, _INTERESTING)
@@ -106,7 +112,8 @@ class Draft:
 
     def address(self, index: int) -> int:
         """Of instruction number `index`, where it is run."""
-        return self.code + self.alias + self.offset + 4 * index
+        before = sum(size(self.instruction_set, word) for word in self.words[:index])
+        return self.code + self.alias + self.offset + before
 
     @property
     def here(self) -> int:
@@ -115,6 +122,8 @@ class Draft:
 
     def scratch(self, offset: int = 0) -> int:
         """Address in the scratch memory for this level."""
+        if self.instruction_set is not InstructionSet.A64:
+            return ARENA + ARENA_SCRATCH_AARCH32 * PAGE + offset
         return self.guest.scratch + self.alias + offset
 
     def pointer(self) -> int:
@@ -125,6 +134,15 @@ class Draft:
         """Maybe run at EL0."""
         if self.random.random() < chance:
             self.mode = EL0T
+
+    def use_aarch32(self, instruction_set: InstructionSet) -> None:
+        """Run at EL0 in AArch32, with numbers of 32 bits in all registers."""
+        self.mode = EL0T
+        self.instruction_set = instruction_set
+        thumb = instruction_set is InstructionSet.T32
+        # Nothing but flags: in place of PSTATE.D there is E.
+        self.pstate = self.pstate & FLAGS_MASK | MASKED & ~0x200 | NRW | THUMB * thumb
+        self.x = self.x & np.uint64(0xFFFF_FFFF)
 
     def use_pointers(self, pointers: int = 4, indexes: int = 2, alias: int = 0) -> Registers:
         """Set registers aside that point to memory, and small numbers to add to them."""
@@ -172,7 +190,7 @@ class Draft:
 
     def store(self, record: NDArray[np.void] | np.void) -> None:
         """Into a CASE, one element, that is zero."""
-        words = [*self.words, EXIT]
+        words = pack([*self.words, EXITS[self.instruction_set]], self.instruction_set)
         assert len(words) <= MAX_WORDS, "the case is too long"
         record["count"] = len(words)
         record["offset"] = self.offset

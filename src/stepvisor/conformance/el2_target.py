@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.arch.aarch32 import InstructionSet
 from stepvisor.conformance.target import Interrupts, Place, ProbeCounts, Trap, Way
 from stepvisor.errors import MonitorError
 from stepvisor.machine.config import MIB, MachineConfig
@@ -17,7 +18,7 @@ from stepvisor.machine.machine import Machine
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.emulation import Operation
-from stepvisor.monitor.interface import Action, Event, ProbeRequest, StepOption
+from stepvisor.monitor.interface import Action, Event, Plan, ProbeRequest, StepOption
 from stepvisor.monitor.interface import Trap as MonitorTrap
 from stepvisor.monitor.link import BootParameters
 from stepvisor.probe.plan import Choice, Method, plan_for
@@ -33,6 +34,10 @@ _WITH_TAGS = "max"
 _FIRST_SLOT = 16
 """Of the probes of cases; those below start and stop stepping."""
 _TRAPS = {Trap.CALL: MonitorTrap.SMC, Trap.BREAKPOINT: MonitorTrap.BRK}
+_AARCH32_TRAPS = {
+    InstructionSet.A32: MonitorTrap.BKPT_A32,
+    InstructionSet.T32: MonitorTrap.BKPT_T32,
+}
 _DOUBTFUL = frozenset(
     {Operation.LOAD, Operation.READ_SP_EL0, Operation.PACIASP, Operation.BRANCH_REGISTER}
 )
@@ -122,7 +127,7 @@ class El2Target:
         self._count_hits()
         self._hits = np.zeros(len(places), np.int64)
         self._before = self._probe_counters()
-        choices = [plan_for(place.word) for place in places]
+        choices = [_choice(place) for place in places]
         self._monitor.arm(
             [
                 _probe(slot, place, choice)
@@ -198,6 +203,12 @@ class El2Target:
         return replace(_probe(slot, place, plan_for(word, Method.STEP)), action=action)
 
 
+def _choice(place: Place) -> Choice:
+    if place.instruction_set is not InstructionSet.A64:
+        return Choice(Plan.STEP_OTHER, "nothing of AArch32 is emulated")
+    return plan_for(place.word)
+
+
 def _probe(slot: int, place: Place, choice: Choice) -> ProbeRequest:
     return ProbeRequest(
         slot=slot,
@@ -206,7 +217,7 @@ def _probe(slot: int, place: Place, choice: Choice) -> ProbeRequest:
         word=place.word,
         plan=choice.plan,
         label=f"0x{place.virtual:x}",
-        trap=_TRAPS[place.trap],
+        trap=_AARCH32_TRAPS.get(place.instruction_set, _TRAPS[place.trap]),
         emulation=choice.emulation,
     )
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from stepvisor.arch.aarch32 import InstructionSet, size
 from stepvisor.arch.disassemble import disassemble
 
 __all__ = ("Failure",)
@@ -23,6 +25,7 @@ class Failure:
     count: int = 1
     """How many they are, for a class with a share of one."""
     words: Sequence[int] = ()
+    instruction_set: InstructionSet = InstructionSet.A64
     address: int = 0
     """Where the instructions were."""
     fatal: bool = False
@@ -38,9 +41,10 @@ class Failure:
 
     def lines(self) -> list[str]:
         """For a reader: class, difference, instructions with encoding, and how to repeat it."""
-        places = range(self.address, self.address + 4 * len(self.words), 4)
+        sizes = [size(self.instruction_set, word) for word in self.words]
+        places = list(accumulate(sizes, initial=self.address))[:-1]
         code = [
-            f"    {address:#x}: {word:08x}  {disassemble(word, address)}"
+            f"    {address:#x}: {word:08x}  {disassemble(word, address, self.instruction_set)}"
             for address, word in zip(places, self.words, strict=True)
         ]
         seed = "" if self.seed is None else f", seed {self.seed}"

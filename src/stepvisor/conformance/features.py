@@ -46,6 +46,8 @@ class Feature(enum.Flag):
     FCMA = enum.auto()
     BF16 = enum.auto()
     I8MM = enum.auto()
+    AARCH32 = enum.auto()
+    """At EL0."""
 
 
 ALWAYS = Feature(0)
@@ -78,6 +80,7 @@ _FIELDS = (
     (_ISAR1, 20, 1, Feature.RCPC),
     (_ISAR1, 20, 2, Feature.RCPC2),
     (_ISAR1, 32, 1, Feature.FRINT),
+    (_PFR0, 0, 2, Feature.AARCH32),
     (_PFR0, 32, 1, Feature.SVE),
     (_PFR0, 48, 1, Feature.DIT),
     (_PFR1, 0, 1, Feature.BTI),

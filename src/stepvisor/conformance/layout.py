@@ -19,6 +19,7 @@ __all__ = (
     "ARENA_INVALID",
     "ARENA_NO_ACCESS_FLAG",
     "ARENA_READ_ONLY",
+    "ARENA_SCRATCH_AARCH32",
     "ARENA_TAGGED",
     "ARENA_USER_GUARDED",
     "ARENA_USER_READ_ONLY",
@@ -81,6 +82,9 @@ ARENA_FAR_CODE = 12
 ARENA_GUARDED = 32
 """The code, for BTI."""
 ARENA_USER_GUARDED = 192
+
+ARENA_SCRATCH_AARCH32 = 402
+"""The scratch memory for AArch32 code at EL0, with nothing before and behind it, either."""
 
 COMMAND_CASES = 1
 COMMAND_SCENARIO = 2

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.arch.aarch32 import InstructionSet
+from stepvisor.conformance.aarch32 import T32_LANDING, instructions, set_of
 from stepvisor.conformance.draft import EL0T
 from stepvisor.conformance.guest import ConformanceGuest
 from stepvisor.conformance.layout import FLAG_DEBUG
@@ -105,12 +107,18 @@ def places_of(case: np.void, code: int, trap: Trap) -> Iterator[Place]:
     start = case["start"]
     if trap is Trap.CALL and int(start["pstate"]) & _MODE == EL0T:
         return
+    instruction_set = set_of(int(start["pstate"]))
     words = case["words"][: int(case["count"])].tolist()
     address = code + int(case["offset"])
-    virtual = int(start["pc"]) - 4 * int(case["entry"])
-    for index, word in enumerate(words):
-        if not _is_inside_exclusive(words, index):
-            yield Place(address + 4 * index, virtual + 4 * index, word, trap)
+    found = list(instructions(case))
+    virtual = int(start["pc"]) - found[int(case["entry"])][0]
+    for index, (offset, word) in enumerate(found):
+        if instruction_set is InstructionSet.A64:
+            left_out = _is_inside_exclusive(words, index)
+        else:
+            left_out = word == T32_LANDING  # no A32 there
+        if not left_out:
+            yield Place(address + offset, virtual + offset, word, trap, instruction_set)
 
 
 def _is_inside_exclusive(words: Sequence[int], index: int) -> bool:

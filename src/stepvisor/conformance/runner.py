@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.conformance.aarch32 import instructions, set_of
 from stepvisor.conformance.batch import Batch, deal, is_svc, ran, wanted_steps
 from stepvisor.conformance.classes import CaseClass
 from stepvisor.conformance.failure import Failure
@@ -148,7 +149,8 @@ class Runner:
             class_name=name,
             what=what,
             seed=batch.seeds[index],
-            words=case["words"][: int(case["count"])].tolist(),
+            words=[word for _, word in instructions(case)],
+            instruction_set=set_of(int(case["start"]["pstate"])),
             address=self._guest.descriptor.code + int(case["offset"]),
             fatal=fatal,
         )

@@ -13,6 +13,8 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepvisor.arch.aarch32 import InstructionSet
+
 __all__ = ("Interrupts", "Place", "ProbeCounts", "Target", "Trap", "Way")
 
 
@@ -27,7 +29,7 @@ class Trap(enum.Enum):
     """What stands in for an instruction that is probed."""
 
     CALL = "SMC, which code at EL1 has"
-    BREAKPOINT = "BRK, which all code has"
+    BREAKPOINT = "BRK, which all code has; BKPT in AArch32"
 
 
 class Way(enum.Enum):
@@ -47,6 +49,7 @@ class Place:
     virtual: int
     word: int
     trap: Trap
+    instruction_set: InstructionSet = InstructionSet.A64
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ static void map_arena(void)
 		memory | (NORMAL & ~ATTRIBUTES(7)) | ATTRIBUTES(2) | USER | PXN | UXN;
 	level3[ARENA_TAGGED_HERE] = level3[ARENA_TAGGED] & ~USER;
 	level3[ARENA_SCRATCH] = memory | NORMAL | PXN | UXN;
+	level3[ARENA_SCRATCH_AARCH32] = memory | NORMAL | USER | PXN | UXN;
 	user_level3[ARENA_SCRATCH] = memory | NORMAL | USER | PXN | UXN;
 	map_code();
 }

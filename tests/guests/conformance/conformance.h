@@ -70,6 +70,8 @@
  * write-back leads a store to where something else is.
  */
 #define ARENA_SCRATCH 400
+/* The same for AArch32 code at EL0, which does not reach that alias. */
+#define ARENA_SCRATCH_AARCH32 402
 
 #ifndef __ASSEMBLER__
 

@@ -282,7 +282,7 @@ case_vectors:
 	leave_by 0x500
 	leave_by 0x580
 	leave_by 0x600
-	leave_by 0x680
+	note_interrupt
 	leave_by 0x700
 	leave_by 0x780
 	.balign	2048
@@ -301,7 +301,7 @@ debugger_vectors:
 	leave_by 0x500
 	leave_by 0x580
 	leave_by 0x600
-	leave_by 0x680
+	note_interrupt
 	leave_by 0x700
 	leave_by 0x780
 	.balign	4096

@@ -4,6 +4,7 @@ A class makes one case from a :class:`~stepvisor.conformance.draft.Draft`, which
 source of randomness: the same seed makes the same case.
 """
 
+from stepvisor.conformance.classes.aarch32 import AARCH32
 from stepvisor.conformance.classes.branches import BRANCHES
 from stepvisor.conformance.classes.case_class import CaseClass
 from stepvisor.conformance.classes.debug import DEBUGGING
@@ -26,5 +27,6 @@ CLASSES: tuple[CaseClass, ...] = (
     *INTERRUPTS,
     *FAULTS,
     *EXCLUSIVES,
+    *AARCH32,
     *DEBUGGING,
 )
