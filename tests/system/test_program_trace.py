@@ -57,6 +57,8 @@ def test_a_fault_is_none(guest: stepvisor.Guest) -> None:
     hits = list(trace)
 
     assert [hit.values for hit in hits] == [{"[8]": None, "str(16)": None, "x2": 778}] * 5
+    assert [hit.missing for hit in hits] == [("[8]", "str(16)")] * 5
+    assert trace.summary().missing == {"[8]": 5, "str(16)": 5}
     assert guest.run("dmesg | grep -ci 'unable to handle'").output.strip() == "0"
 
 

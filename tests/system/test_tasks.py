@@ -6,6 +6,10 @@ from dataclasses import replace
 import pytest
 from bare import CPUS, BareGuest
 
+import stepvisor
+from programs import build_program
+from stepvisor.guest.distribution import GuestFiles
+from stepvisor.guest.initramfs import build_initramfs
 from stepvisor.monitor.interface import Action
 from stepvisor.monitor.vocabulary import StepOption, TaskFilter
 from stepvisor.probe.program import read_program
@@ -118,3 +122,21 @@ def test_memory_that_the_kernel_keeps_away_from(cpu: str, variables: dict[str, i
 @pytest.mark.parametrize("offset", [0, 24, 1 << 20], ids=["nowhere", "no table", "no memory"])
 def test_nobody_knows_the_programs_tables(offset: int) -> None:
     assert seen_apart(CPUS[0], offset, {}) is None
+
+
+@pytest.mark.parametrize("cpu", ["max,pauth-impdef=on", "cortex-a57"])
+def test_a_name_on_a_page_that_nobody_has_touched(files: GuestFiles, cpu: str) -> None:
+    """The second time it is there: the kernel has read it. On the older core with KPTI."""
+    program = {"root/untouched": build_program("untouched")}
+    initrd = build_initramfs(files.busybox.read_bytes(), program)
+    with stepvisor.boot(initrd=initrd, cpu=cpu, memory="512M") as guest:
+        guest.wait_ready()
+        offset = guest._comm_offset()
+        mine = f"u64[current + {offset}] == {int.from_bytes(b'untouche', 'little')}"
+        with guest.trace("do_sys_openat2", where=mine, capture=("str(x1)",)) as trace:
+            guest.run("/root/untouched")
+        hits = list(trace)
+
+    assert [hit.values["str(x1)"] for hit in hits] == [None, "/not/touched"]
+    assert [hit.missing for hit in hits] == [("str(x1)",), ()]
+    assert trace.summary().missing == {"str(x1)": 1}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stepvisor.errors import GuestError, InputError, MonitorError, ProbeError
 from stepvisor.machine.console import Console
+from stepvisor.monitor.capture import CapturedValue, CaptureLayout, ValueKind
 from stepvisor.monitor.events import HIT_DTYPE, Drained, Lost, ProbeGone
 from stepvisor.monitor.interface import (
     Capabilities,
@@ -21,6 +22,7 @@ from stepvisor.monitor.interface import (
     VcpuCounters,
 )
 from stepvisor.monitor.registers import CpuRegisters
+from stepvisor.trace.columns import HitFormat
 from stepvisor.trace.hit import Batch
 from stepvisor.trace.shell import Shell
 from stepvisor.trace.spool import Spool
@@ -310,6 +312,26 @@ class TestViews:
         )
         assert json.loads(jsonlines.format_summary(summary))["summary"]["total"] == 20_001
         assert "WARNING" in text.format_summary(Summary({}, 0, 0.0, 1, 0))
+
+    def test_what_was_not_in_memory(self) -> None:
+        """No value, half a text, and an empty text are three things."""
+        values = tuple(CapturedValue(name, ValueKind.TEXT, 8) for name in "abc")
+        layout = CaptureLayout((*values, CapturedValue("d", ValueKind.UNSIGNED)))
+        records = np.zeros(1, layout.dtype)
+        records["slot"], records["v1"], records["faults"] = 1, b"half", 0b1011
+        batch = Batch(records, 0, 1000, {1: "one"}, layout)
+
+        assert text.format_batch(batch).endswith("one a=? b='half'... c='' d=?\n")
+        line = json.loads(jsonlines.format_batch(batch))
+        assert line["values"] == {"a": None, "b": "half", "c": "", "d": None}
+        assert line["missing"] == ["a", "b", "d"]
+        assert HitFormat(layout).missing(np.repeat(records, 3)).tolist() == [3, 3, 0, 3]
+
+    def test_a_summary_of_what_was_not_in_memory(self) -> None:
+        summary = Summary({"one": 3}, 0, 1.0, 0, 0, missing={"str(x1)": 2})
+
+        assert "\nstr(x1) was not in memory at 2 hits: " in text.format_summary(summary)
+        assert json.loads(jsonlines.format_summary(summary))["summary"]["missing"] == {"str(x1)": 2}
 
     def test_a_million_hits_take_seconds(self) -> None:
         """The views are not what limits a trace."""

@@ -38,6 +38,8 @@ class Collector:
         """Hits by slot."""
         self.total = 0
         """Hits put into the spool."""
+        self.missing = hit_format.missing(np.empty(0, hit_format.dtype))
+        """Hits without memory for a captured value, by the value's number."""
         self.lost = 0
         self.notices: deque[Notice] = deque(maxlen=_NOTICES)
         self._rounds = 0
@@ -113,6 +115,7 @@ class Collector:
         if len(hits):
             counts = np.bincount(hits["slot"])
             self.counts[: len(counts)] += counts
+            self.missing += self._format.missing(hits)
             self.spool.put(hits)
             with self._arrived:
                 self.total += len(hits)

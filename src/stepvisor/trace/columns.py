@@ -31,5 +31,17 @@ class HitFormat:
             return drained.hits
         return [self.layout.decode(raw.of(self._known)) for raw in drained.captures]
 
+    def missing(self, hits: NDArray[np.void]) -> NDArray[np.int64]:
+        """For each captured value, at how many of `hits` the guest has no memory for it."""
+        if self.layout is None:
+            return np.zeros(0, np.int64)
+        count = len(self.layout.values)
+        faults = hits["faults"]
+        if not faults.any():
+            return np.zeros(count, np.int64)
+        return np.array(
+            [int((faults >> np.uint64(n) & np.uint64(1)).sum()) for n in range(count)], np.int64
+        )
+
 
 PLAIN = HitFormat()

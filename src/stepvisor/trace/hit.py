@@ -50,6 +50,8 @@ class Hit:
     """Counts this vCPU's records from 0, lost ones too."""
     values: Mapping[str, Value] = field(default_factory=dict)
     """What the trace captures, by its expression."""
+    missing: tuple[str, ...] = ()
+    """Expressions for which the guest has no memory: of a text, the part before that is kept."""
 
     @property
     def regs(self) -> Registers:
@@ -66,13 +68,16 @@ class Hit:
         head = f"{self.time:10.6f} {self.vcpu:4d}  {self.symbol} "
         if self.x:
             return head + str(self.regs)
-        return head + " ".join(f"{name}={format_value(v)}" for name, v in self.values.items())
+        return head + " ".join(
+            f"{name}={format_value(value, cut=name in self.missing)}"
+            for name, value in self.values.items()
+        )
 
 
-def format_value(value: Value) -> str:
-    """As lines for people show it."""
+def format_value(value: Value, *, cut: bool = False) -> str:
+    """As lines for people show it; a `cut` text ends where the guest has no memory."""
     if isinstance(value, str):
-        return repr(value)
+        return repr(value) + ("..." if cut else "")
     return "?" if value is None else hex(value)
 
 
@@ -163,6 +168,7 @@ class Batch:
         records = self.records
         names = list(self.columns()) if self.layout is not None else []
         values = zip(*self.columns().values(), strict=True) if names else repeat(())
+        faults = records["faults"].tolist() if names else repeat(0)
         columns = (
             self.time.tolist(),
             records["vcpu"].tolist(),
@@ -171,10 +177,11 @@ class Batch:
             self.x.tolist(),
             records["sequence"].tolist(),
         )
-        for row, captured in zip(zip(*columns, strict=True), values, strict=False):
+        for row, captured, fault in zip(zip(*columns, strict=True), values, faults, strict=False):
             time, vcpu, symbol, pc, x, sequence = row
             shown = dict(zip(names, captured, strict=True))
-            yield Hit(time, vcpu, symbol, pc, tuple(x), sequence, shown)
+            missing = tuple(name for n, name in enumerate(names) if fault >> n & 1)
+            yield Hit(time, vcpu, symbol, pc, tuple(x), sequence, shown, missing)
 
 
 def _value(item: int | bytes, kind: ValueKind, *, faulted: bool) -> Value:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -40,6 +40,9 @@ class Summary:
     """Steps that ended in an interrupt vector."""
     astray: int
     """Steps that ended where their instruction cannot lead."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Hits at which the guest had no memory for a captured value, by its expression; none that was
+    always there."""
 
     @property
     def total(self) -> int:
@@ -209,6 +212,7 @@ class Trace:
             seconds=(stop - self._start) / self._backend.frequency,
             derailed=derailed - self._before[0],
             astray=astray - self._before[1],
+            missing=self._missing(collector),
         )
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -266,6 +270,12 @@ class Trace:
         if self._tally is not None and self._asked is not None and not self._asked.record:
             return self._tally.hits()
         return {probe.label: int(collector.counts[probe.slot]) for probe in self._probes}
+
+    def _missing(self, collector: Collector) -> dict[str, int]:
+        layout = self._format.layout
+        values = layout.values if layout is not None else ()
+        counts = zip(values, collector.missing.tolist(), strict=True)
+        return {value.name: number for value, number in counts if number}
 
     def _trouble(self) -> tuple[int, int]:
         counters = self._backend.counters()

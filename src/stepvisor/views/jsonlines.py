@@ -49,6 +49,7 @@ def _format_captures(batch: Batch) -> str:
             "symbol": hit.symbol,
             "pc": hex(hit.pc),
             "values": {name: _plain(value) for name, value in hit.values.items()},
+            **({"missing": hit.missing} if hit.missing else {}),
         }
         for hit in batch
     ]
@@ -87,5 +88,6 @@ def format_summary(summary: Summary) -> str:
         "guest_seconds": round(summary.seconds, 9),
         "derailed": summary.derailed,
         "astray": summary.astray,
+        "missing": summary.missing,
     }
     return to_json({"summary": content}) + "\n"

@@ -57,6 +57,11 @@ def format_summary(summary: Summary) -> str:
         f"{_count(summary.total, 'hit')}, {summary.lost:,} lost,"
         f" {summary.seconds:.3f} s of guest run time"
     )
+    lines += [
+        f"{name} was not in memory at {_count(number, 'hit')}: a program's page is not there"
+        " before it is touched; a probe further on finds it"
+        for name, number in summary.missing.items()
+    ]
     if summary.derailed or summary.astray:
         lines.append(
             f"WARNING: {summary.derailed} steps ended in an interrupt handler,"
