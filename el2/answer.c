@@ -77,12 +77,20 @@ static void set_system_register(u32 number, u64 value)
 	}
 }
 
+/* As by a direct branch, which leaves PSTATE.BTYPE clear; a PSTATE in the same answer is set after it. */
+static void set_pc(struct vcpu *v, u64 value)
+{
+	if (value != v->frame.pc && !is_aarch32(v->frame.pstate))
+		v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
+	v->frame.pc = value;
+}
+
 static void set_register(struct vcpu *v, u32 number, u64 value)
 {
 	if (number < 31)
 		v->frame.x[number] = value;
 	else if (number == REGISTER_PC)
-		v->frame.pc = value;
+		set_pc(v, value);
 	else if (number == REGISTER_PSTATE)
 		v->frame.pstate = settable_pstate(v, value);
 	else

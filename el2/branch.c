@@ -65,6 +65,16 @@ bool is_svc(u32 set, u32 word)
 	}
 }
 
+bool is_landing_pad(u32 word)
+{
+	bool bti = (word & 0xffffff3f) == 0xd503241f;	  /* BTI with its operands, or without */
+	bool signs = (word & 0xffffffbf) == 0xd503233f || /* PACIASP, PACIBSP */
+		     (word & 0xfffffbff) == 0xdac1a3fe;	  /* PACIASPPC, PACIBSPPC */
+	bool stops = (word & 0xffe0001f) == 0xd4200000 || (word & 0xffe0001f) == 0xd4400000;
+
+	return bti || signs || stops; /* BRK, HLT */
+}
+
 static bool is_exception_generating(u32 word)
 {
 	return (word & 0xff000000) == 0xd4000000; /* SVC, HVC, SMC, BRK, HLT, DCPS */

@@ -336,17 +336,21 @@ static bool is_at_el1(const struct vcpu *v)
 	       MODE_EL1;
 }
 
-/* A BRK may be where a branch leads to in a guarded page, but not every instruction under it may. */
-static bool may_be_branch_target_exception(const struct vcpu *v, const struct slot *slot)
+/*
+ * Where an indirect branch led to an SMC, the page is not guarded. A BRK may be where one leads to in a guarded
+ * page, too, but not every instruction under it may.
+ */
+static bool may_be_branch_target_exception(const struct vcpu *v)
 {
-	return slot->trap == SV_TRAP_BRK && (v->frame.pstate & SPSR_ELx_BTYPE_MASK);
+	return (v->frame.pstate & SPSR_ELx_BTYPE_MASK) &&
+	       FIELD(read_sysreg(esr_el2), ESR_ELx_EC) != EC_SMC64;
 }
 
 bool emulate(struct vcpu *v, const struct slot *slot)
 {
 	u64 btype = v->frame.pstate & SPSR_ELx_BTYPE_MASK;
 
-	if (guest_debugs() || !is_at_el1(v) || may_be_branch_target_exception(v, slot))
+	if (guest_debugs() || !is_at_el1(v) || may_be_branch_target_exception(v))
 		return false;
 	v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
 	if (perform(v, slot))

@@ -151,11 +151,14 @@ enum trap_result trap_bkpt(struct vcpu *v, u64 esr)
 enum trap_result trap_hvc(struct vcpu *v, u64 esr)
 {
 	u64 address = v->frame.pc - INSTRUCTION_SIZE;
+	u64 btype = v->frame.pstate & SPSR_ELx_BTYPE_MASK;
 
 	/* Past it already, so nothing is left to emulate: the step exception follows by itself. */
+	v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
 	if (event_enabled(v, SV_EVENT_GUEST_REQUEST) &&
 	    event_report(v, SV_EVENT_GUEST_REQUEST, address, esr) != SV_ANSWER_ACTION_DENY)
 		return TRAP_RETRY;
 	v->frame.pc -= INSTRUCTION_SIZE;
+	v->frame.pstate |= btype;
 	return TRAP_UNDEFINED;
 }

@@ -3,6 +3,7 @@
 
 #include "arch_gen.h"
 #include "branch.h"
+#include "brk.h"
 #include "event.h"
 #include "host.h"
 #include "inject.h"
@@ -149,8 +150,18 @@ static u32 private_slot(const struct tracer *tracer)
 	return (u32)(SV_MAX_SLOTS - SV_PRIVATE_SLOTS + (u64)(tracer - tracers));
 }
 
-/* An SMC where the context continues, so that any vCPU that gets there comes to EL2. */
-static bool plant_return(struct tracer *tracer, u64 pc)
+/*
+ * Where an indirect branch leads, this one's or another's, an SMC is a Branch Target exception if the page is
+ * guarded, which is not asked.
+ */
+static bool is_branched_to(const struct vcpu *v, u64 pc, u32 word)
+{
+	return is_landing_pad(word) ||
+	       (pc == v->frame.pc && (v->frame.pstate & SPSR_ELx_BTYPE_MASK));
+}
+
+/* An SMC, or a BRK, where the context continues, so that any vCPU that gets there comes to EL2. */
+static bool plant_return(struct vcpu *v, struct tracer *tracer, u64 pc)
 {
 	struct sv_probe_descriptor probe = { .va = pc, .slot = private_slot(tracer) };
 	ipa_t address;
@@ -158,6 +169,12 @@ static bool plant_return(struct tracer *tracer, u64 pc)
 
 	if (!read_guest_instruction(pc, &probe.word, &address))
 		return false;
+	if (is_branched_to(v, pc, probe.word)) {
+		/* Not before every vCPU takes it to EL2; until then the way back is stepped. */
+		if (!brk_route(v))
+			return false;
+		probe.trap = SV_TRAP_BRK;
+	}
 	probe.ipa = address.raw;
 	probe.plan = (u16)branch_plan(probe.word);
 	status = shadow_arm(&probe, 1, &failed);
@@ -195,7 +212,7 @@ static bool go_away(struct vcpu *v, u64 pc)
 	struct tracer *tracer = v->tracer;
 	bool bound;
 
-	if (at_el0(v) || !plant_return(tracer, pc))
+	if (at_el0(v) || !plant_return(v, tracer, pc))
 		return false;
 	tracer->away_pc = pc;
 	tracer->away_sp = read_sysreg(sp_el1);

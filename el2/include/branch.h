@@ -18,6 +18,9 @@ u64 branch_base(const struct vcpu *v, u32 word);
 /* Whether the instruction at step->pc may continue at `pc`; exceptions apart. */
 bool branch_may_lead(const struct step *step, u64 pc);
 
+/* Whether an indirect branch may lead to this instruction in a guarded page (FEAT_BTI). */
+bool is_landing_pad(u32 word);
+
 bool is_eret(u32 word);
 
 /* An SVC of that SV_INSTRUCTION_SET_*. */
