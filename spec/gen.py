@@ -12,6 +12,7 @@ from pathlib import Path
 
 from generator import SpecError, emit_arch, emit_wire
 from generator.arch import load_arch
+from generator.encodings import encodings_header, encodings_python, load_encodings
 from generator.wire import load_wire
 
 __all__ = ("main", "outputs")
@@ -23,13 +24,17 @@ def outputs(spec: Path = _SPEC) -> dict[str, str]:
     """Path relative to the repository -> text, for every generated file. Raises SpecError."""
     wire = load_wire(tomllib.loads((spec / "wire.toml").read_text(encoding="utf-8")))
     arch = load_arch(tomllib.loads((spec / "arch.toml").read_text(encoding="utf-8")))
+    text = (spec / "encodings.toml").read_text(encoding="utf-8")
+    encodings = load_encodings(tomllib.loads(text))
     return {
         "docs/reference/registers.md": emit_arch.arch_markdown(arch),
         "docs/reference/wire.md": emit_wire.wire_markdown(wire),
         "el2/include/arch_gen.h": emit_arch.arch_header(arch),
+        "el2/include/encodings_gen.h": encodings_header(encodings),
         "el2/include/wire_gen.h": emit_wire.wire_header(wire),
         "el2/layout_check.c": emit_wire.layout_check(wire),
         "src/stepvisor/_gen/arch.py": emit_arch.arch_python(arch),
+        "src/stepvisor/_gen/encodings.py": encodings_python(encodings),
         "src/stepvisor/_gen/wire.py": emit_wire.wire_python(wire),
     }
 
