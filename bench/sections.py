@@ -22,7 +22,7 @@ _FLOOR_ROWS = {
     "hit_pac": "hit, emulated (paciasp)",
     "predicate_reject": "hit, rejected by a predicate",
     "hit_stepped": "hit, stepped (plan: step)",
-    "hit_region": "hit on an exclusive sequence (plan: region)",
+    "hit_region": "hit on an exclusive sequence, stepped to its end",
     "bare_step": "floor: step trap, nothing done",
     "step": "step, all registers recorded",
     "step_silent": "step, not recorded",

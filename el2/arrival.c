@@ -2,7 +2,6 @@
 #include "arrival.h"
 
 #include "branch.h"
-#include "region.h"
 #include "sysreg.h"
 
 #define VECTORS_SIZE 0x800UL
@@ -13,10 +12,6 @@ enum arrival arrival_of(const struct vcpu *v)
 	u64 offset = v->frame.pc - read_sysreg(vbar_el1);
 	bool vector = offset < VECTORS_SIZE && offset % VECTOR_SIZE == 0;
 
-	if (region_faulted(&v->step, v->frame.pc))
-		return ARRIVED_SYNC_VECTOR;
-	if (v->step.region && region_left(&v->step, v->frame.pc))
-		return ARRIVED_NEXT;
 	if (branch_may_lead(&v->step, v->frame.pc) && v->step.plan != SV_PLAN_STEP_OTHER)
 		return ARRIVED_NEXT;
 	if (!vector)

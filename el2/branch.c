@@ -92,6 +92,11 @@ u32 branch_plan(u32 word)
 	return SV_PLAN_STEP_LINEAR;
 }
 
+bool branch_is_certain(u32 word)
+{
+	return is_branch_immediate26(word);
+}
+
 u64 branch_target(u64 pc, u32 word)
 {
 	if (is_branch_immediate26(word))

@@ -4,9 +4,9 @@
 #include "arch_gen.h"
 #include "branch.h"
 #include "event.h"
+#include "exclusive.h"
 #include "hold.h"
 #include "inject.h"
-#include "region.h"
 #include "step.h"
 #include "sysreg.h"
 #include "vgic.h"
@@ -141,7 +141,7 @@ void guest_debug_follow_step(struct vcpu *v)
 void guest_debug_take_step(struct vcpu *v, bool stepped)
 {
 	if (stepped && guest_steps_here(v))
-		inject_software_step(v, true, is_load_exclusive(a64_word(&v->step)));
+		inject_software_step(v, true, exclusive_is_load(v));
 }
 
 bool step_guest_step_due(struct vcpu *v)
@@ -182,10 +182,9 @@ enum trap_result guest_debug_step(struct vcpu *v, u64 esr)
 /* A breakpoint or watchpoint of the guest that it masks: it came here because of the routing. */
 static enum trap_result go_past(struct vcpu *v)
 {
+	/* While we step, MDSCR_EL1.MDE is clear where the guest masks them. */
 	if (v->step.mode == STEP_NONE)
 		step_masked(v);
-	else
-		step_instruction_done(v, SV_OUTCOME_STEPPED); /* In the middle of a region. */
 	return TRAP_RETRY;
 }
 

@@ -6,7 +6,6 @@
 #include "monitor.h"
 #include "program.h"
 #include "program_store.h"
-#include "region.h"
 #include "ring.h"
 #include "slot.h"
 #include "sysreg.h"

@@ -2,6 +2,7 @@
 #include "inject.h"
 
 #include "arch_gen.h"
+#include "exclusive.h"
 #include "step.h"
 #include "sysreg.h"
 
@@ -17,11 +18,6 @@ static u64 vector_offset(u64 pstate)
 	if (FIELD(pstate, SPSR_ELx_M) == MODE_EL0)
 		return 0x400;
 	return FIELD(pstate, SPSR_ELx_M) == MODE_EL1H ? 0x200 : 0;
-}
-
-u64 inject_vector(const struct vcpu *v)
-{
-	return read_sysreg(vbar_el1) + vector_offset(v->frame.pstate);
 }
 
 static bool has_mte(void)
@@ -51,6 +47,7 @@ static void enter_vector(struct vcpu *v, u64 kind)
 {
 	u64 offset = vector_offset(v->frame.pstate) + kind;
 
+	exclusive_clear(v);
 	step_show_guest_pstate(v);
 	write_sysreg(elr_el1, v->frame.pc);
 	write_sysreg(spsr_el1, v->frame.pstate);
@@ -104,6 +101,14 @@ void inject_external_abort(struct vcpu *v, u64 esr)
 	v->status->reflected++;
 	write_sysreg(far_el1, read_sysreg(far_el2));
 	take_to_el1(v, syndrome);
+}
+
+void inject_store_abort(struct vcpu *v, u64 status_code, u64 address)
+{
+	u64 syndrome = abort_class(v, false) << ESR_ELx_EC_SHIFT;
+
+	write_sysreg(far_el1, address);
+	take_to_el1(v, syndrome | ESR_ELx_IL | ISS_DABT_WnR | status_code);
 }
 
 /* Debug exceptions have a class of their own for "from the same level". */

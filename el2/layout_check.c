@@ -164,8 +164,8 @@ _Static_assert(__builtin_offsetof(struct sv_vcpu_status, sequence) == SV_VCPU_ST
                "vcpu_status.sequence");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, psci_calls) == SV_VCPU_STATUS_PSCI_CALLS_OFFSET,
                "vcpu_status.psci_calls");
-_Static_assert(__builtin_offsetof(struct sv_vcpu_status, region_steps) == SV_VCPU_STATUS_REGION_STEPS_OFFSET,
-               "vcpu_status.region_steps");
+_Static_assert(__builtin_offsetof(struct sv_vcpu_status, exclusives) == SV_VCPU_STATUS_EXCLUSIVES_OFFSET,
+               "vcpu_status.exclusives");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, ticks) == SV_VCPU_STATUS_TICKS_OFFSET,
                "vcpu_status.ticks");
 _Static_assert(__builtin_offsetof(struct sv_vcpu_status, trace_steps) == SV_VCPU_STATUS_TRACE_STEPS_OFFSET,

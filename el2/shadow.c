@@ -2,6 +2,7 @@
 #include "shadow.h"
 
 #include "aarch32.h"
+#include "guard.h"
 #include "hot.h"
 #include "lock.h"
 #include "memory.h"
@@ -22,6 +23,7 @@ struct shadow {
 	bool fresh;	/* not mapped yet */
 	bool user;	/* code at EL0 executes it, too: no SMC serves there */
 	bool stale;	/* the guest may have written any word of its page */
+	bool guarded;	/* holds guards, too */
 };
 
 static struct shadow shadows[POOL_PAGES];
@@ -128,15 +130,43 @@ static bool has_smc(const struct shadow *shadow)
 	return false;
 }
 
+/* The short way does not see a sequence that its exits break up, for example one that begins in another page. */
+static void note_probed(const u32 *words, struct slot *slot, struct page_set *probed)
+{
+	u32 index = (u32)(slot->address.raw & PAGE_MASK) / INSTRUCTION_SIZE;
+
+	if (slot->trap != SV_TRAP_SMC && slot->trap != SV_TRAP_BRK)
+		return; /* A32 or T32. */
+	page_set_add(probed, index);
+	if (guard_store_ahead(words, index))
+		slot->fast = FAST_NEVER;
+}
+
+/* Where a probe lies inside an exclusive sequence, a trap where the sequence begins, of the probe's kind. */
+static void plant_guards(struct shadow *shadow)
+{
+	const u32 *words = pa_to_pointer(ipa_identity(shadow->page));
+	u32 trap = planted_instruction(GUARD_SLOT, has_smc(shadow) ? SV_TRAP_SMC : SV_TRAP_BRK);
+	struct page_set probed = { 0 }, guards;
+
+	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
+		note_probed(words, slot_at(i), &probed);
+	shadow->guarded = guard_find(words, &probed, &guards);
+	for (u32 i = 0; shadow->guarded && i < PAGE_WORDS; i++)
+		if (page_set_has(&guards, i))
+			((u32 *)shadow_page(shadow))[i] = trap;
+}
+
 /* What the shadow holds: the guest's instructions, but for the probes. */
 static void fill(struct shadow *shadow)
 {
-	if (shadow->fresh || shadow->stale)
+	if (shadow->fresh || shadow->stale || shadow->guarded)
 		copy_page(shadow);
 	for (u32 i = shadow->removed; i; i = slot_at(i)->next)
 		restore_word(shadow, slot_at(i));
 	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next)
 		set_word(shadow, slot_at(i), planted_instruction(i, trap_of(shadow, i)));
+	plant_guards(shadow);
 	sync_instructions((u64)shadow_page(shadow), PAGE_SIZE);
 }
 

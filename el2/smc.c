@@ -3,7 +3,9 @@
 #include "aarch32.h"
 #include "arch_gen.h"
 #include "emulate.h"
+#include "encodings_gen.h"
 #include "event.h"
+#include "guard.h"
 #include "monitor.h"
 #include "program.h"
 #include "psci.h"
@@ -83,24 +85,38 @@ static bool is_guests_own(u32 word, ipa_t address, u32 immediate)
 	return is_smc(word) || is_brk(word);
 }
 
-enum whose { GUESTS_OWN, PLANTED, STALE };
+enum whose { GUESTS_OWN, PLANTED, GUARD, STALE };
 
-static enum whose find_owner(const struct vcpu *v, u32 immediate)
+/* A guard is where a load-exclusive of the guest's own lies. */
+static enum whose find_guard(const struct vcpu *v, u32 *word)
+{
+	ipa_t address;
+
+	if (!read_guest_instruction(v->frame.pc, word, &address))
+		return STALE;
+	if (is_smc(*word) || is_brk(*word))
+		return GUESTS_OWN;
+	return is_a64_load_exclusive(*word) ? GUARD : STALE;
+}
+
+/* Also what the guest has in its place, but for one that is PLANTED. */
+static enum whose find_owner(const struct vcpu *v, u32 immediate, u32 *word)
 {
 	const struct slot *slot = slot_at(immediate);
 	ipa_t address;
-	u32 word;
 
 	/* In the other views every trap is the guest's own. */
 	if (!immediate || v->view != SV_VIEW_PROBED)
 		return GUESTS_OWN;
+	if (immediate == GUARD_SLOT)
+		return find_guard(v, word);
 	/*
 	 * A probe belongs to the instruction in memory: another process may have code of its own at the same virtual
 	 * address. That address decides only where the translation cannot be had.
 	 */
-	if (!read_guest_instruction(v->frame.pc, &word, &address))
+	if (!read_guest_instruction(v->frame.pc, word, &address))
 		return slot_armed(slot) && slot->va == v->frame.pc ? PLANTED : STALE;
-	if (is_guests_own(word, address, immediate))
+	if (is_guests_own(*word, address, immediate))
 		return GUESTS_OWN;
 	return slot_armed(slot) && slot->address.raw == address.raw ? PLANTED : STALE;
 }
@@ -108,10 +124,15 @@ static enum whose find_owner(const struct vcpu *v, u32 immediate)
 static enum trap_result trap_planted(struct vcpu *v, u64 esr, trap_handler guests_own)
 {
 	u32 immediate = (u32)(esr & ISS_CALL_IMM16_MASK);
+	u32 word;
 
-	switch (find_owner(v, immediate)) {
+	switch (find_owner(v, immediate, &word)) {
 	case PLANTED:
 		return hit(v, immediate);
+	case GUARD:
+		if (!monitor_unprobed())
+			step_guarded(v, word);
+		return TRAP_RETRY;
 	case GUESTS_OWN:
 		return guests_own(v, esr);
 	default:

@@ -6,19 +6,20 @@
 #include "arrival.h"
 #include "branch.h"
 #include "event.h"
+#include "exclusive.h"
 #include "guest_debug.h"
 #include "guest_state.h"
 #include "hold.h"
 #include "inject.h"
 #include "monitor.h"
 #include "pointer_auth.h"
-#include "region.h"
 #include "shadow.h"
 #include "stage2.h"
 #include "sysreg.h"
 #include "tracer.h"
 #include "translate.h"
 #include "trap.h"
+#include "vgic.h"
 
 static void select_view(struct vcpu *v, u32 view)
 {
@@ -37,8 +38,8 @@ static bool is_routine(const struct vcpu *v)
 {
 	const struct step *step = &v->step;
 
-	if (step->mode != STEP_TRACE || step->displaced || step->masked || step->guest_ss ||
-	    (step->guest_mdscr & MDSCR_EL1_SS))
+	if (step->exclusive.access.kind != EXCLUSIVE_NONE || step->mode != STEP_TRACE ||
+	    step->displaced || step->masked || step->guest_ss || (step->guest_mdscr & MDSCR_EL1_SS))
 		return false;
 	return tracer_is_plain(v);
 }
@@ -51,7 +52,7 @@ static void set_mdscr(struct step *step, u64 value)
 	write_sysreg(mdscr_el1, value);
 }
 
-/* From here the next instruction steps: SPSR_EL2.SS, or breakpoints around a whole exclusive sequence. */
+/* From here the next instruction steps. */
 static void set_going(struct vcpu *v)
 {
 	struct step *step = &v->step;
@@ -63,16 +64,8 @@ static void set_going(struct vcpu *v)
 	step->routine = false;
 	step->compact = false;
 	v->code_page = NO_CODE_PAGE; /* The guest may have run freely, or changed its mappings. */
-	/* While the guest steps itself, a sequence is not its next instruction. */
-	step->region = is_load_exclusive(a64_word(step)) && !step->guest_ss &&
-		       region_decode(step, step->pc, inject_vector(v));
+	exclusive_begin(v);
 	hold_interrupts(v);
-	if (step->region) {
-		region_plant(step);
-		set_mdscr(step, (step->guest_mdscr & ~MDSCR_EL1_SS) | MDSCR_EL1_MDE);
-		v->frame.pstate &= ~SPSR_ELx_SS;
-		return;
-	}
 	set_mdscr(step, mdscr);
 	v->frame.pstate |= SPSR_ELx_SS;
 	step->routine = is_routine(v);
@@ -110,16 +103,18 @@ static void refresh_written_pages(struct vcpu *v)
 		shadow_refresh(v, v->step.dirty[i]);
 }
 
-/* A step found an SMC in its place: nothing has executed, and what was arranged for it is taken back. */
-static void begin_anew(struct vcpu *v)
+static void step_in_place(struct vcpu *v)
 {
-	struct step *step = &v->step;
-
-	hold_continue(v);
-	if (!step->region)
+	if (v->step.mode == STEP_NONE) {
+		arm(v, v->tracer ? STEP_TRACE : STEP_DISPLACED, SV_VIEW_PRISTINE);
 		return;
-	region_remove(step);
-	step->region = false;
+	}
+	/* A step found an SMC in its place: nothing has executed, and what was arranged for it is taken back. */
+	hold_continue(v);
+	if (v->tracer)
+		v->step.mode = STEP_TRACE; /* It may have started with this hit. */
+	select_view(v, SV_VIEW_PRISTINE);
+	set_going(v);
 }
 
 void step_displaced(struct vcpu *v, const struct slot *slot)
@@ -131,15 +126,16 @@ void step_displaced(struct vcpu *v, const struct slot *slot)
 	v->step.modifier = read_sysreg(sp_el1);
 	v->step.base = branch_base(v, slot->word);
 	v->step.displaced = true;
-	if (v->step.mode == STEP_NONE) {
-		arm(v, v->tracer ? STEP_TRACE : STEP_DISPLACED, SV_VIEW_PRISTINE);
-		return;
-	}
-	begin_anew(v);
-	if (v->tracer)
-		v->step.mode = STEP_TRACE; /* It may have started with this hit. */
-	select_view(v, SV_VIEW_PRISTINE);
-	set_going(v);
+	step_in_place(v);
+}
+
+void step_guarded(struct vcpu *v, u32 word)
+{
+	v->step.word = word;
+	v->step.set = SV_INSTRUCTION_SET_A64;
+	v->step.plan = SV_PLAN_STEP_LINEAR;
+	v->step.displaced = false;
+	step_in_place(v);
 }
 
 static void note_instruction(struct vcpu *v)
@@ -166,26 +162,101 @@ void step_masked(struct vcpu *v)
 	arm(v, STEP_MASKED, v->view);
 }
 
-void step_trace(struct vcpu *v)
+static void step_here(struct vcpu *v, enum step_mode mode)
 {
 	decode_here(v);
 	step_select_free_view(v);
-	if (v->step.mode == STEP_NONE)
-		arm(v, STEP_TRACE, v->view);
-	else
-		set_going(v);
+	if (v->step.mode == STEP_NONE) {
+		arm(v, mode, v->view);
+		return;
+	}
+	v->step.mode = mode;
+	set_going(v);
+}
+
+void step_trace(struct vcpu *v)
+{
+	step_here(v, STEP_TRACE);
+}
+
+/* Instructions of a sequence that are stepped, and of one that has been too long three times in a row. */
+#define SEQUENCE_STEPS 256U
+#define LONG_SEQUENCE_STEPS 65536U
+#define PATIENCE 3U
+
+/* It must not hold interrupts back for ever; and a sequence that is never closed is none. */
+static bool sequence_is_too_long(struct vcpu *v)
+{
+	struct exclusive *exclusive = &v->step.exclusive;
+
+	if (exclusive->steps++ < SEQUENCE_STEPS)
+		return false;
+	if (exclusive->broken_pc != exclusive->pc)
+		exclusive->broken = 0;
+	if (exclusive->broken >= PATIENCE && exclusive->steps < LONG_SEQUENCE_STEPS &&
+	    !vgic_pending(v))
+		return false;
+	exclusive->broken_pc = exclusive->pc;
+	exclusive->broken++;
+	return true;
+}
+
+static bool sequence_goes_on(struct vcpu *v)
+{
+	struct exclusive *exclusive = &v->step.exclusive;
+
+	if (monitor_unprobed())
+		return false;
+	if (exclusive->open)
+		return !sequence_is_too_long(v);
+	return exclusive->seeking && exclusive->seeking--;
+}
+
+/* Nobody steps any more; but in the middle of an exclusive sequence that goes on to its end. */
+static void step_on_or_disarm(struct vcpu *v)
+{
+	if (v->step.mode != STEP_SEQUENCE)
+		v->step.exclusive.steps = 0;
+	if (sequence_goes_on(v)) {
+		v->step.mode = STEP_SEQUENCE;
+		return;
+	}
+	exclusive_clear(v);
+	disarm(v);
 }
 
 void step_trace_end(struct vcpu *v)
 {
 	if (v->step.mode == STEP_TRACE)
-		disarm(v);
+		step_on_or_disarm(v);
+}
+
+void step_continue_sequence(struct vcpu *v)
+{
+	bool begins = v->step.mode == STEP_NONE && v->step.exclusive.seeking;
+
+	if (begins && !monitor_unprobed())
+		step_here(v, STEP_SEQUENCE);
+	if (v->step.mode != STEP_SEQUENCE || v->step.going)
+		return;
+	if (!step_guest_step_due(v)) {
+		step_here(v, STEP_SEQUENCE);
+		return;
+	}
+	v->step.exclusive.seeking = 0;
+	step_on_or_disarm(v);
 }
 
 static void note_dirty(struct vcpu *v, ipa_t page)
 {
 	if (v->step.dirty_pages < 2)
 		v->step.dirty[v->step.dirty_pages++] = page;
+}
+
+void step_note_written(struct vcpu *v, ipa_t address)
+{
+	if (shadow_exists(ipa_page(address)))
+		note_dirty(v, ipa_page(address));
 }
 
 /* An access that begins in one page may end in the next one. */
@@ -206,8 +277,6 @@ void step_data_access(struct vcpu *v, ipa_t page, bool write)
 	v->status->data_steps++;
 	if (v->step.mode == STEP_NONE)
 		decode_here(v);
-	/* The store that ends an exclusive sequence must not fault: that would cost the reservation. */
-	write = write || is_load_exclusive(a64_word(&v->step));
 	view = write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE;
 	if (v->step.mode == STEP_NONE)
 		arm(v, STEP_DATA, view);
@@ -215,14 +284,6 @@ void step_data_access(struct vcpu *v, ipa_t page, bool write)
 		select_view(v, view); /* The step under way goes on, its SPSR.SS untouched. */
 	if (write)
 		note_written_pages(v, page);
-}
-
-static void leave_region(struct vcpu *v)
-{
-	if (!v->step.region)
-		return;
-	region_remove(&v->step);
-	v->status->region_steps++;
 }
 
 #define PACIASP 0xd503233fU
@@ -257,20 +318,20 @@ void step_instruction_done(struct vcpu *v, u32 outcome)
 	if (step->mode == STEP_NONE)
 		return;
 	step->going = false;
+	if (outcome != SV_OUTCOME_EXCEPTION && !exclusive_end(v))
+		outcome = SV_OUTCOME_EXCEPTION;
 	work_out_late(step);
 	arrival = arrival_of(v);
 	if (step->displaced)
 		arrival_count(v, arrival);
-	leave_region(v);
 	if (outcome == SV_OUTCOME_STEPPED && arrival == ARRIVED_SYNC_VECTOR) {
+		exclusive_clear(v);
 		guest_debug_clean_spsr(v);
 		outcome = SV_OUTCOME_EXCEPTION;
 	} else if (outcome != SV_OUTCOME_EXCEPTION) {
 		learn_signature(v);
 		guest_debug_follow_step(v);
-		outcome = step->region ? SV_OUTCOME_REGION : outcome;
 	}
-	step->region = false;
 	hold_continue(v);
 	if (traced)
 		tracer_stepped(v, outcome);
@@ -278,39 +339,23 @@ void step_instruction_done(struct vcpu *v, u32 outcome)
 	guest_debug_take_step(v, guest_stepped && outcome != SV_OUTCOME_EXCEPTION &&
 					 outcome != SV_OUTCOME_EMULATED);
 	if (!traced)
-		disarm(v);
+		step_on_or_disarm(v);
 	refresh_written_pages(v);
-}
-
-/* A load-exclusive that decoding ahead did not find: it has been stepped, its monitor is lost. */
-static bool retry_as_region(struct vcpu *v, u64 esr)
-{
-	struct step *step = &v->step;
-
-	if (!(esr & ISS_STEP_EX) || step->region || step->guest_ss ||
-	    !region_decode(step, step->pc, inject_vector(v)))
-		return false;
-	v->frame.pc = step->pc;
-	note_instruction(v);
-	set_going(v);
-	return step->region;
 }
 
 enum trap_result trap_step(struct vcpu *v, u64 esr)
 {
 	if (v->step.mode == STEP_NONE)
 		return guest_debug_step(v, esr);
-	if (!retry_as_region(v, esr))
-		step_instruction_done(v, SV_OUTCOME_STEPPED);
+	/* The core tells of a load-exclusive that we do not know: its sequence will not come to an end. */
+	if ((esr & ISS_STEP_EX) && !exclusive_is_load(v))
+		v->status->astray++;
+	step_instruction_done(v, SV_OUTCOME_STEPPED);
 	return TRAP_RETRY;
 }
 
 enum trap_result trap_breakpoint(struct vcpu *v, u64 esr)
 {
-	if (v->step.region && region_left(&v->step, v->frame.pc)) {
-		step_instruction_done(v, SV_OUTCOME_STEPPED);
-		return TRAP_RETRY;
-	}
 	return trap_guest_breakpoint(v, esr);
 }
 

@@ -5,6 +5,7 @@
 #include "branch.h"
 #include "brk.h"
 #include "event.h"
+#include "exclusive.h"
 #include "host.h"
 #include "inject.h"
 #include "monitor.h"
@@ -470,8 +471,10 @@ static bool take_interrupt(struct vcpu *v)
 	u64 kind = vgic_deliverable(v);
 
 	/* Some instructions between two interrupts, or a storm would never let the guest on. */
-	if (!kind || since_interrupt(tracer) <= tracer->config.pace)
+	if (!kind || since_interrupt(tracer) <= tracer->config.pace ||
+	    exclusive_holds_interrupts(v))
 		return false;
+	exclusive_clear(v);
 	set_since(tracer, 0);
 	if (!tracer->quiet && !(tracer->config.options & SV_STEP_OPTION_INTERRUPTS)) {
 		if (go_away(v, v->frame.pc))

@@ -4,6 +4,7 @@
 #include "aarch32.h"
 #include "arch_gen.h"
 #include "event.h"
+#include "exclusive.h"
 #include "host.h"
 #include "inject.h"
 #include "monitor.h"
@@ -64,6 +65,7 @@ static void leave_exit(struct vcpu *v)
 	vgic_refill(v);
 	event_take_up(v);
 	tracer_continue(v);
+	step_continue_sequence(v);
 	if (v->step.mode == STEP_NONE)
 		step_select_free_view(v);
 }
@@ -106,6 +108,8 @@ void trap_sync(struct vcpu *v)
 	enter_exit(v);
 	if (v->resume_kind)
 		selftest_exit(v, SELFTEST_SYNC, esr);
+	if (v->step.mode == STEP_NONE)
+		exclusive_note_exit(v);
 	conclude(v, esr, handle(v, esr));
 	leave_exit(v);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where one instruction may lead: what a step is checked against, and what the exits of a region are. */
+/* Where one instruction may lead: what a step is checked against. */
 #ifndef SV_BRANCH_H
 #define SV_BRANCH_H
 
@@ -8,6 +8,9 @@
 
 /* How an instruction goes on: SV_PLAN_STEP_*. */
 u32 branch_plan(u32 word);
+
+/* B and BL: the next instruction is never what comes next. */
+bool branch_is_certain(u32 word);
 
 /* The taken target of a branch with an immediate; for all others the next instruction. */
 u64 branch_target(u64 pc, u32 word);

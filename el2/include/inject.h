@@ -6,14 +6,14 @@
 #include "types.h"
 #include "vcpu.h"
 
-/* Where a synchronous exception of the guest's present state leads. */
-u64 inject_vector(const struct vcpu *v);
-
 /* The instruction at the guest's PC is undefined. */
 void inject_undefined(struct vcpu *v);
 
 /* A synchronous external abort of the access that `esr` (of EL2) and FAR_EL2 describe. */
 void inject_external_abort(struct vcpu *v, u64 esr);
+
+/* A store to `address` faults in the guest's own translation, with this fault status code. */
+void inject_store_abort(struct vcpu *v, u64 status_code, u64 address);
 
 /* The exception that came to EL2 with this syndrome goes to EL1 as it is; FAR_EL1 if it has one. */
 void inject_same(struct vcpu *v, u64 esr);

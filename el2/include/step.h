@@ -23,6 +23,9 @@
 /* Arms a step over the displaced instruction of a probe; under a tracer the step under way does it. */
 void step_displaced(struct vcpu *v, const struct slot *slot);
 
+/* The same for the load-exclusive under a guard, which is no hit. */
+void step_guarded(struct vcpu *v, u32 word);
+
 /* Arms (or widens) a step over an access to a shadowed page. */
 void step_data_access(struct vcpu *v, ipa_t page, bool write);
 
@@ -34,6 +37,12 @@ void step_trace(struct vcpu *v);
 
 /* Ends stepping for a tracer: the guest runs freely from here. */
 void step_trace_end(struct vcpu *v);
+
+/* Before entering the guest: goes on stepping an exclusive sequence that has begun, or lets the guest run freely. */
+void step_continue_sequence(struct vcpu *v);
+
+/* The guest's page at this address has been written on its behalf: its shadow follows when the step is done. */
+void step_note_written(struct vcpu *v, ipa_t address);
 
 /* The current instruction is done: stepped, emulated, or it took an exception. SV_OUTCOME_*. */
 void step_instruction_done(struct vcpu *v, u32 outcome);

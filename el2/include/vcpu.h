@@ -30,10 +30,53 @@ enum step_mode {
 	STEP_DATA,	/* an access to a shadowed page, in the pristine or the open view */
 	STEP_MASKED,	/* one whose debug exception the guest masks */
 	STEP_TRACE,	/* one of many, for a tracer */
+	STEP_SEQUENCE,	/* one of an exclusive sequence, until its store-exclusive */
 };
 
-#define REGION_EXITS 6
 #define NO_CODE_PAGE 1UL
+
+enum exclusive_kind {
+	EXCLUSIVE_NONE = 0,
+	EXCLUSIVE_LOAD,
+	EXCLUSIVE_STORE,
+	EXCLUSIVE_CLEAR, /* what loses a reservation: CLREX, and going to another exception level */
+};
+
+/* An instruction that has to do with the exclusive monitor. */
+struct exclusive_access {
+	enum exclusive_kind kind;
+	u8 size; /* bytes of one register */
+	bool pair;
+	bool uses_sp; /* `n` 31 is the stack pointer */
+	u8 n;	      /* base register */
+	u8 t, t2;     /* data */
+	u8 s;	      /* status */
+	u32 offset;
+};
+
+/* The software exclusive monitor (exclusive.h). */
+struct exclusive {
+	bool open; /* a reservation is there: */
+	u32 size;
+	u64 loaded_va;
+	ipa_t address;
+	u64 loaded[2]; /* as in memory */
+	u32 deferrals; /* instructions since then before which an interrupt waited */
+	u32 steps;     /* of STEP_SEQUENCE */
+	u32 broken;    /* times in a row that the sequence at `broken_pc` was too long */
+	u64 broken_pc;
+	u64 pc;		 /* of the load-exclusive */
+	u32 seeking;	 /* instructions that may be stepped until there is one */
+	u64 exit_pc;	 /* an exit comes from there again and again, */
+	u32 exits;	 /* so many times, */
+	u32 other_exits; /* and so many others since */
+	/* The instruction that is stepped, and what it needs of the state before. */
+	struct exclusive_access access;
+	u64 va;
+	u64 data[2];
+	u64 status;
+	u64 pstate;
+};
 
 /* A software step in progress, from arming to the exception that ends it. */
 struct step {
@@ -59,12 +102,9 @@ struct step {
 	bool masked;	 /* interrupts are held back by PSTATE, not by the virtual CPU interface */
 	u64 guest_masks; /* PSTATE.A, I and F that the guest has then */
 	u32 plan;	 /* SV_PLAN_* of a displaced instruction */
-	bool region;	 /* runs natively, to breakpoints on every exit of an exclusive sequence */
-	u32 exits;	 /* breakpoints in use */
-	u64 exit[REGION_EXITS];
-	u64 guest_breakpoints[REGION_EXITS][2]; /* DBGBVR<n>_EL1 and DBGBCR<n>_EL1 of the guest */
-	u32 dirty_pages;			/* entries of `dirty` in use */
-	ipa_t dirty[2];				/* shadowed pages that this step may have written */
+	struct exclusive exclusive;
+	u32 dirty_pages; /* entries of `dirty` in use */
+	ipa_t dirty[2];	 /* shadowed pages that this step may have written */
 };
 
 /* The instruction if it is an A64 one; else UDF #0, of which nothing special is known. */

@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x4bee52a86adbbd84)
+#define SV_ABI_HASH REG_UL(0x736aa7dc935770fd)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -291,7 +291,6 @@
 #define SV_OUTCOME_STEPPED REG_U(1)
 #define SV_OUTCOME_EXCEPTION REG_U(2)
 #define SV_OUTCOME_INTERRUPT REG_U(3)
-#define SV_OUTCOME_REGION REG_U(4)
 #define SV_OUTCOME_EMULATED REG_U(5)
 #define SV_OUTCOME_RESUMED REG_U(6)
 #define SV_OUTCOME_STOPPED REG_U(7)
@@ -409,7 +408,7 @@
 #define SV_VCPU_STATUS_LOST_OFFSET REG_UL(0x70)
 #define SV_VCPU_STATUS_SEQUENCE_OFFSET REG_UL(0x78)
 #define SV_VCPU_STATUS_PSCI_CALLS_OFFSET REG_UL(0x80)
-#define SV_VCPU_STATUS_REGION_STEPS_OFFSET REG_UL(0x88)
+#define SV_VCPU_STATUS_EXCLUSIVES_OFFSET REG_UL(0x88)
 #define SV_VCPU_STATUS_TICKS_OFFSET REG_UL(0x90)
 #define SV_VCPU_STATUS_TRACE_STEPS_OFFSET REG_UL(0x98)
 #define SV_VCPU_STATUS_EVENTS_OFFSET REG_UL(0xa0)
@@ -654,7 +653,7 @@ struct sv_vcpu_status {
 	u64 lost; /* records dropped, in all */
 	u64 sequence; /* records produced, in all */
 	u64 psci_calls;
-	u64 region_steps; /* exclusive regions run natively */
+	u64 exclusives; /* store-exclusives of stepped sequences that the monitor performed */
 	u64 ticks; /* monitor timer interrupts */
 	u64 trace_steps; /* instructions stepped by a tracer */
 	u64 events; /* monitor events, but for steps that took the short way */

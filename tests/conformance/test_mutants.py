@@ -20,7 +20,7 @@ MUTANTS = (
             "trap.c": (
                 "		step_select_free_view(v);\n}",
                 """		step_select_free_view(v);
-	else if (v->step.going && !v->step.region)
+	else if (v->step.going)
 		v->frame.pstate |= SPSR_ELx_SS;
 }""",
             )
@@ -148,34 +148,29 @@ MUTANTS = (
         "system-register",
     ),
     Mutant(
-        "exclusive sequences are stepped",
-        {
-            "region.c": (
-                "	step->exits = 0;\n",
-                "	step->exits = 0;\n	if (pc)\n		return false;\n",
-            )
-        },
+        "the reservation of a stepped load-exclusive is lost",
+        {"exclusive.c": ("	exclusive->open = true;\n", "")},
         "exclusive-loop",
     ),
     Mutant(
-        "the breakpoints of an exclusive sequence stay",
-        {
-            "region.c": (
-                "i, step->guest_breakpoints[i][0], step->guest_breakpoints[i][1]);",
-                "i, step->exit[i], BREAKPOINT_CONTROL);",
-            )
-        },
+        "the reservation outlives CLREX",
+        {"exclusive_access.c": ("is_a64_clear_exclusive(word) || ", "")},
+        "exclusive-broken",
+    ),
+    Mutant(
+        "a store-exclusive of a stepped sequence does not fault",
+        {"exclusive.c": ("	if (fsc != NO_FAULT) {", "	if (!fsc) {")},
+        "exclusive-fault",
+    ),
+    Mutant(
+        "a store-exclusive of a pair stores half of it",
+        {"exclusive_access.c": ("		data[1] = second;", "		data[1] = 0;")},
         "exclusive-loop",
     ),
     Mutant(
-        "an exclusive sequence has only the exit at its end",
-        {
-            "region.c": (
-                "		if ((target < start || target >= end) && !add_exit(step, target))",
-                "		if (target == start && !add_exit(step, target))",
-            )
-        },
-        "exclusive-exits",
+        "a load-exclusive under a probe is the only one of its sequence that is stepped",
+        {"step.c": ("	if (exclusive->open)\n", "	if (!exclusive)\n")},
+        "exclusive-loop",
     ),
     Mutant(
         "debug exceptions are enabled at EL2 itself",
@@ -211,8 +206,8 @@ MUTANTS = (
     ),
     Mutant(
         "a step onto a probe keeps what was arranged for it",
-        {"step.c": ("	begin_anew(v);\n", "")},
-        "exclusive-loop",
+        {"step.c": ("	hold_continue(v);\n	if (v->tracer)", "	if (v->tracer)")},
+        "system-register",
     ),
     Mutant(
         "what the guest's kernel runs before its own step is given to it as that step",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from exclusives import first_exclusive
 
 from stepvisor.guest.distribution import GuestFiles
 
@@ -87,10 +86,3 @@ def test_foreign_kernel(command_line: CommandLine, tmp_path: Path) -> None:
     image.write_bytes(bytes(0x202) + b"HdrS" + bytes(4096))
 
     check(command_line, "x86", "trace", "-e", "vfs_read", "--kernel", str(image))
-
-
-def test_exclusive_sequence(command_line: CommandLine, files: GuestFiles) -> None:
-    """Any load-exclusive with its store in the kernel's code is refused, found by objdump."""
-    address = first_exclusive(files.kernel)
-
-    check(command_line, "exclusive sequence", "trace", "-e", f"{address:#x}")

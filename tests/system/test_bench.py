@@ -21,7 +21,7 @@ def bench() -> Iterator[Bench]:
 
 def counters(bench: Bench) -> dict[str, int]:
     found = bench.monitor.monitor.counters()[0]
-    names = ("hits", "emulated", "rejected", "steps", "trace_steps", "region_steps", "lost")
+    names = ("hits", "emulated", "rejected", "steps", "trace_steps", "exclusives", "lost")
     return {name: getattr(found, name) for name in names}
 
 
@@ -41,14 +41,14 @@ def test_a_rejected_hit_leaves_no_record(bench: Bench) -> None:
     assert counted(bench, before) == {"hits": HITS, "emulated": HITS, "rejected": HITS}
 
 
-def test_a_stepped_hit_and_a_region(bench: Bench) -> None:
+def test_a_stepped_hit_and_an_exclusive_sequence(bench: Bench) -> None:
     before = counters(bench)
     assert bench.hit("loop_step", 100) > 0
     assert counted(bench, before) == {"hits": 100, "steps": 100}
 
     before = counters(bench)
     assert bench.hit("loop_exclusive", 100) > 0
-    assert counted(bench, before)["region_steps"] == 100
+    assert counted(bench, before)["exclusives"] == 100
 
 
 def test_every_instruction_of_the_loop_is_stepped(bench: Bench) -> None:

@@ -13,7 +13,6 @@ from stepvisor.errors import ProbeError, SymbolError
 from stepvisor.monitor.interface import Plan
 from stepvisor.probe.decode import Flow, classify, is_load_exclusive, is_store_exclusive
 from stepvisor.probe.emulate import decode
-from stepvisor.probe.exclusive import MAX_REGION, exclusive_region
 from stepvisor.probe.place import Code, place
 from stepvisor.probe.plan import Method, step_plan
 from stepvisor.probe.resolve import Target, resolve
@@ -98,42 +97,7 @@ def test_plans() -> None:
     assert step_plan(0xD65F0FFF) is Plan.STEP_OTHER
 
 
-NOP, SVC, RET, LDXR, STXR, CBNZ, CLREX, B = (
-    *(
-        0xD503201F,
-        0xD4000001,
-        0xD65F03C0,
-        0xC85F7C41,
-        0xC8047C41,
-        0x35FFFFC4,
-        0xD503305F,
-        0x14000000,
-    ),
-)
-
-
-@pytest.mark.parametrize(
-    ("words", "inside"),
-    [
-        ([NOP, LDXR, NOP, STXR, CBNZ, NOP], range(1, 4)),
-        ([LDXR, STXR], range(2)),
-        ([NOP, LDXR, NOP, RET, STXR], range(0)),
-        ([LDXR, B, STXR], range(0)),
-        ([LDXR, CLREX, STXR], range(0)),
-        ([LDXR, CBNZ, STXR, NOP], range(3)),
-        ([LDXR, NOP, LDXR, STXR], range(2, 4)),
-        ([NOP, STXR, NOP], range(0)),
-        ([LDXR] + [NOP] * MAX_REGION + [STXR], range(0)),
-        ([LDXR] + [NOP] * (MAX_REGION - 2) + [STXR], range(MAX_REGION)),
-    ],
-)
-def test_regions(words: list[int], inside: range) -> None:
-    found = [index for index in range(len(words)) if exclusive_region(words, index)]
-
-    assert found == list(inside)
-    for index in inside:
-        assert exclusive_region(words, index) == (inside.start, inside.stop - 1)
-
+NOP, SVC, RET, B = 0xD503201F, 0xD4000001, 0xD65F03C0, 0x14000000
 
 BASE = 0xFFFF_8000_8000_0000
 TEXT, DATA, INIT, END = 0x10000, 0x20000, 0x30000, 0x40000
@@ -235,17 +199,3 @@ def test_the_user_chooses_how_an_instruction_runs() -> None:
     assert place(running, [other], 1)[0].plan is Plan.STEP_OTHER
     with pytest.raises(ProbeError, match=r"no probe on first\+0x8.* made to take an exception"):
         place(running, [other], 1, Method.EMULATE)
-
-
-def test_a_probe_in_an_exclusive_sequence_is_refused() -> None:
-    """The message names both ends and where a probe may go instead."""
-    start = TEXT + 0x100
-    running = code({start: LDXR, start + 8: STXR})
-
-    for offset in range(start, start + 12, 4):
-        with pytest.raises(ProbeError) as error:
-            running.request(Target("busy", offset), 1)
-        for address in (start, start + 8, start - 4, start + 12):
-            assert f"{BASE + address:#x}" in str(error.value)
-    for offset in (start - 4, start + 12):
-        running.request(Target("fine", offset), 1)

@@ -79,7 +79,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0x4bee52a86adbbd84
+ABI_HASH: Final = 0x736aa7dc935770fd
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -418,7 +418,6 @@ class Outcome(IntEnum):
     STEPPED = 1
     EXCEPTION = 2
     INTERRUPT = 3
-    REGION = 4
     EMULATED = 5
     RESUMED = 6
     STOPPED = 7
@@ -700,7 +699,7 @@ VCPU_STATUS: Final[np.dtype[np.void]] = np.dtype(
             "lost",
             "sequence",
             "psci_calls",
-            "region_steps",
+            "exclusives",
             "ticks",
             "trace_steps",
             "events",

@@ -47,16 +47,11 @@ class StepCount:
 
     @property
     def instructions(self) -> int:
-        """Stepped one by one; an exclusive sequence counts once."""
+        """Stepped one by one."""
         return sum(
             self.outcomes[outcome]
-            for outcome in (Outcome.STEPPED, Outcome.EMULATED, Outcome.EXCEPTION, Outcome.REGION)
+            for outcome in (Outcome.STEPPED, Outcome.EMULATED, Outcome.EXCEPTION)
         )
-
-    @property
-    def regions(self) -> int:
-        """Exclusive sequences that ran natively."""
-        return self.outcomes[Outcome.REGION]
 
     @property
     def exceptions(self) -> int:

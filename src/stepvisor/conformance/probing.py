@@ -13,7 +13,7 @@ from stepvisor.conformance.draft import EL0T
 from stepvisor.conformance.guest import ConformanceGuest
 from stepvisor.conformance.layout import FLAG_DEBUG
 from stepvisor.conformance.target import Place, ProbeCounts, Target, Trap, Way
-from stepvisor.probe.exclusive import exclusive_region
+from stepvisor.probe.decode import is_load_exclusive
 
 __all__ = ("How", "Probed", "places_of", "run_probed")
 
@@ -88,10 +88,12 @@ def run_probed(
     ]
     numbers = np.array([number for number, _ in found], np.int64)
     planned = target.plant([place for _, place in found])
-    # Of a guest that debugs itself, whose own exceptions may be due, anything may be stepped.
-    debugs = cases["flags"] & FLAG_DEBUG != 0
+    # Of a guest that debugs itself, whose own exceptions may be due, anything may be stepped; and
+    # so may what comes after a load-exclusive, until its store or for good.
+    doubtful = cases["flags"] & FLAG_DEBUG != 0
+    doubtful |= np.array([_reserves(case) for case in cases], np.bool_)
     ways = [
-        Way.DEPENDS if way is Way.PERFORMED and debugs[number] else way
+        Way.DEPENDS if way is Way.PERFORMED and doubtful[number] else way
         for number, way in zip(numbers, planned, strict=True)
     ]
     for how in How:
@@ -108,20 +110,15 @@ def places_of(case: np.void, code: int, trap: Trap) -> Iterator[Place]:
     if trap is Trap.CALL and int(start["pstate"]) & _MODE == EL0T:
         return
     instruction_set = set_of(int(start["pstate"]))
-    words = case["words"][: int(case["count"])].tolist()
     address = code + int(case["offset"])
     found = list(instructions(case))
     virtual = int(start["pc"]) - found[int(case["entry"])][0]
-    for index, (offset, word) in enumerate(found):
-        if instruction_set is InstructionSet.A64:
-            left_out = _is_inside_exclusive(words, index)
-        else:
-            left_out = word == T32_LANDING  # no A32 there
-        if not left_out:
+    for offset, word in found:
+        # Where the state changes in the middle of a case there is no A32.
+        if instruction_set is InstructionSet.A64 or word != T32_LANDING:
             yield Place(address + offset, virtual + offset, word, trap, instruction_set)
 
 
-def _is_inside_exclusive(words: Sequence[int], index: int) -> bool:
-    """Between a load-exclusive and its store, where every trap makes the store fail."""
-    region = exclusive_region(words, index - 1) if index else None
-    return region is not None and index <= region[1]
+def _reserves(case: np.void) -> bool:
+    words = case["words"][: int(case["count"])].tolist()
+    return any(is_load_exclusive(word) for word in words)

@@ -102,7 +102,7 @@ class Target(Protocol):
 
     @property
     def stepped(self) -> int:
-        """Instructions stepped up to now, over all vCPUs, exclusive sequences counting one each."""
+        """Instructions stepped up to now, over all vCPUs."""
 
     @property
     def probes(self) -> int:

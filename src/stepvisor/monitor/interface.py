@@ -143,8 +143,8 @@ class VcpuCounters:
     lost: int
     trace_steps: int = 0
     """Instructions stepped one after the other."""
-    region_steps: int = 0
-    """Exclusive sequences that ran as a whole meanwhile."""
+    exclusives: int = 0
+    """Store-exclusives that the hypervisor performed, as one that is stepped always fails."""
     events: int = 0
     """But for steps that took the short way."""
     unanswered: int = 0

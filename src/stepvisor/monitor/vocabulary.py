@@ -44,8 +44,6 @@ class Outcome(enum.IntEnum):
     """The instruction took a synchronous exception; the PC is the vector."""
     INTERRUPT = wire.Outcome.INTERRUPT
     """An interrupt was delivered between two instructions; the PC is the vector."""
-    REGION = wire.Outcome.REGION
-    """A whole exclusive sequence ran natively; the PC is behind it."""
     EMULATED = wire.Outcome.EMULATED
     """The monitor performed the instruction, because it traps to EL2."""
     RESUMED = wire.Outcome.RESUMED

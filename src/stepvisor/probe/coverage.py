@@ -12,13 +12,10 @@ from stepvisor.probe.decode import WORD_SIZE
 from stepvisor.probe.many import find_functions
 from stepvisor.probe.place import Code
 from stepvisor.probe.plan import Method, plan_for
-from stepvisor.probe.regions import inside_exclusive
 from stepvisor.probe.resolve import Target
 from stepvisor.symbols.table import SymbolTable
 
 __all__ = ("Coverage", "Explanation", "Share", "explain", "survey")
-
-_EXCLUSIVE = "in an exclusive sequence: no probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +70,12 @@ def explain(code: Code, target: Target) -> Explanation:
 def survey(code: Code, words: NDArray[np.uint32], table: SymbolTable) -> Coverage:
     """Plan all of `code`, whose instructions are `words`."""
     emulated, reasons = _plan_all(words)
-    exclusive = inside_exclusive(words)
     entries = [target.offset - code.text.start for target in find_functions(table, "*")[0]]
     places = np.array(entries, np.int64) // WORD_SIZE
-    good = emulated & ~exclusive
-    counts = Counter(reasons[~good & ~exclusive].tolist())
-    counts[_EXCLUSIVE] = int(exclusive.sum())
+    counts = Counter(reasons[~emulated].tolist())
     return Coverage(
-        entries=Share(len(places), int(good[places].sum())),
-        instructions=Share(len(words), int(good.sum())),
+        entries=Share(len(places), int(emulated[places].sum())),
+        instructions=Share(len(words), int(emulated.sum())),
         others=dict(counts.most_common()),
     )
 

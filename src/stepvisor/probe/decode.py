@@ -1,12 +1,14 @@
-"""As much of A64 as planning a probe needs: where an instruction may lead, and exclusives.
+"""As much of A64 as planning a probe needs: where an instruction may lead.
 
 Source of the encodings: Arm Architecture Reference Manual, "A64 instruction set encoding":
-"Branches, Exception Generating and System instructions" and "Load/store exclusive".
+"Branches, Exception Generating and System instructions".
 """
 
 from enum import Enum
 
-__all__ = ("Flow", "classify", "ends_exclusive", "is_load_exclusive", "is_store_exclusive")
+from stepvisor._gen.encodings import A64_LOAD_EXCLUSIVE, A64_STORE_EXCLUSIVE
+
+__all__ = ("Flow", "classify", "is_load_exclusive", "is_store_exclusive")
 
 WORD_SIZE = 4
 
@@ -36,12 +38,6 @@ _TABLE = (
     (0xFFFF_FFC0, 0xD503_1000, Flow.TRAP),  # WFET, WFIT
 )
 
-_LOAD_EXCLUSIVE = ((0x3FE0_0000, 0x0840_0000), (0xBFE0_0000, 0x8860_0000))
-_STORE_EXCLUSIVE = ((0x3FE0_0000, 0x0800_0000), (0xBFE0_0000, 0x8820_0000))
-
-_CLREX = (0xFFFF_F0FF, 0xD503_305F)
-_BRANCH = (0xFC00_0000, 0x1400_0000)
-
 
 def classify(word: int) -> Flow:
     """Where instruction `word` leads."""
@@ -53,16 +49,9 @@ def classify(word: int) -> Flow:
 
 def is_load_exclusive(word: int) -> bool:
     """LDXR, LDAXR, LDXP, LDAXP and their byte and halfword forms."""
-    return any(word & mask == value for mask, value in _LOAD_EXCLUSIVE)
+    return any(word & mask == value for mask, value in A64_LOAD_EXCLUSIVE)
 
 
 def is_store_exclusive(word: int) -> bool:
     """STXR, STLXR, STXP, STLXP and their byte and halfword forms."""
-    return any(word & mask == value for mask, value in _STORE_EXCLUSIVE)
-
-
-def ends_exclusive(word: int) -> bool:
-    """Whether an exclusive sequence cannot go on in the word after `word`."""
-    if word & _CLREX[0] == _CLREX[1] or word & _BRANCH[0] == _BRANCH[1]:
-        return True
-    return is_load_exclusive(word) or classify(word) in {Flow.REGISTER, Flow.TRAP}
+    return any(word & mask == value for mask, value in A64_STORE_EXCLUSIVE)

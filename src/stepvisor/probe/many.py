@@ -13,7 +13,6 @@ from stepvisor.monitor.interface import ProbeRequest
 from stepvisor.probe.decode import WORD_SIZE
 from stepvisor.probe.place import Code, place
 from stepvisor.probe.plan import Choice, Method, plan_for
-from stepvisor.probe.regions import inside_exclusive
 from stepvisor.probe.resolve import Target, in_module, resolve
 from stepvisor.symbols.modules import SEPARATOR, Modules
 from stepvisor.symbols.table import Symbol, SymbolTable
@@ -22,7 +21,6 @@ __all__ = ("Refused", "find_functions", "is_pattern", "place_all", "place_many")
 
 _WILDCARDS = frozenset("*?[")
 
-_EXCLUSIVE = "it lies in an exclusive sequence, which a trap would make repeat for ever"
 _FREED = "it is freed after boot, or runs outside the kernel's address space"
 _UNALIGNED = "no instruction begins there"
 
@@ -123,14 +121,10 @@ def place_many(
     refused: list[Refused] = []
     for stretch, group in code.stretches(targets):
         words = stretch.words()
-        exclusive = inside_exclusive(words)
         for target in group:
-            index = (target.offset - stretch.text.start) // WORD_SIZE
-            word = int(words[index])
+            word = int(words[(target.offset - stretch.text.start) // WORD_SIZE])
             choice = choose(word)
-            if exclusive[index]:
-                refused.append(Refused(target.label, _EXCLUSIVE))
-            elif isinstance(choice, str):
+            if isinstance(choice, str):
                 refused.append(Refused(target.label, choice))
             else:
                 requests.append(code.planned(target, first_slot + len(requests), word, choice))

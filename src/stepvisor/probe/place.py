@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 from stepvisor.errors import ProbeError
 from stepvisor.monitor.interface import ProbeRequest
 from stepvisor.probe.decode import WORD_SIZE
-from stepvisor.probe.exclusive import MAX_REGION, exclusive_region
 from stepvisor.probe.plan import Choice, Method, plan_for
 from stepvisor.probe.resolve import Target
 
 __all__ = ("Code", "Stretch", "place")
-
-_AROUND = MAX_REGION * WORD_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +62,7 @@ class Code:
 
         :raise ProbeError: When its instruction cannot be displaced, or not in that way.
         """
-        stretch = self._stretch(target)
-        start = max(stretch.text.start, target.offset - _AROUND)
-        end = min(stretch.text.stop, target.offset + _AROUND)
-        words = np.frombuffer(stretch.read(start, end - start), "<u4").tolist()
-        index = (target.offset - start) // WORD_SIZE
-        region = exclusive_region(words, index)
-        if region is not None:
-            raise _in_region(target, self.address(target), index, region)
-        word = words[index]
+        word = self.word(target)
         return self.planned(target, slot, word, _choose(target, word, wanted))
 
     def planned(self, target: Target, slot: int, word: int, choice: Choice) -> ProbeRequest:
@@ -140,14 +129,3 @@ def _choose(target: Target, word: int, wanted: Method | None) -> Choice:
         return plan_for(word, wanted)
     except ProbeError as error:
         raise ProbeError(f"no probe on {target.label}: {error}") from error
-
-
-def _in_region(target: Target, address: int, index: int, region: tuple[int, int]) -> ProbeError:
-    first = address - (index - region[0]) * WORD_SIZE
-    last = address + (region[1] - index) * WORD_SIZE
-    message = (
-        f"no probe on {target.label} ({address:#x}): a trap inside an exclusive sequence"
-        f" (load-exclusive at {first:#x}, store-exclusive at {last:#x}) would make it repeat for"
-        f" ever; probe {first - WORD_SIZE:#x} or {last + WORD_SIZE:#x}"
-    )
-    return ProbeError(message)

@@ -35,7 +35,6 @@ def format_summary(count: StepCount, stepping: Stepping) -> str:
     """One last object, under the key ``summary``."""
     content = {
         "instructions": count.instructions,
-        "regions": count.regions,
         "interrupts_stepped": count.interrupts,
         "interrupts_skipped": count.skipped,
         "exceptions": count.exceptions,

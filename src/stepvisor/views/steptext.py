@@ -22,7 +22,6 @@ def format_step(step: Step) -> str:
         return f"{'':16}  {indent}-- {_interlude(step)}\n"
     place = f"{indent}{step.place}"
     note = {
-        Outcome.REGION: f"; exclusive sequence, ran natively to {step.pc:#x}",
         Outcome.EXCEPTION: f"; exception: {Esr.from_int(step.esr).explain()}",
         Outcome.EMULATED: "; by the monitor",
     }.get(step.outcome, "")
@@ -31,10 +30,9 @@ def format_step(step: Step) -> str:
 
 
 def format_summary(count: StepCount, stepping: Stepping) -> str:
-    """Instructions, exclusive sequences, interrupts, exceptions; what kept it from its end."""
+    """Instructions, interrupts, exceptions; what kept it from its end."""
     parts = [
         _count(count.instructions, "instruction"),
-        _count(count.regions, "exclusive sequence"),
         _count(count.interrupts, "interrupt") + " stepped",
         f"{count.skipped:,} skipped",
         _count(count.exceptions, "exception"),
