@@ -8,18 +8,23 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stepvisor._gen import wire
-from stepvisor.errors import GuestError, MachineError, MonitorError
+from stepvisor.errors import GuestError, MachineError, MonitorError, SetupError
 from stepvisor.machine.console import Console
 from stepvisor.machine.devicetree import read_board
+from stepvisor.machine.qemu import qemu_version
 from stepvisor.machine.qmp import Qmp
 from stepvisor.monitor.events import Drained
 from stepvisor.monitor.ring import RingReader
-from stepvisor.trace.shell import Shell
+from stepvisor.symbols.table import SymbolTable
+from stepvisor.symbols.task import find_first_task
+from stepvisor.trace.shell import Shell, _command_line
+from stepvisor.trace.step_plan import task_filter
 
 PATIENCE = 20
 
@@ -156,3 +161,32 @@ def test_a_ring_that_lost_a_record() -> None:
 def test_a_ring_that_lost_more_than_there_was(lost: int) -> None:
     with pytest.raises(MonitorError, match="more records are lost"):
         ring_that_lost(lost).drain(Drained())
+
+
+def test_a_kernel_that_is_full_of_first_tasks() -> None:
+    """Around each of their names is looked for the task."""
+    kernel = b"\x40\0\0\0\0\0\0\xff" * 2048 + b"swapper".ljust(16, b"\0") * 500_000
+    table = SymbolTable([], "", np.zeros(0, np.uint64), 1 << 63, (1 << 63) + len(kernel))
+    start = time.process_time()
+
+    assert find_first_task(table, kernel, 1 << 63) is None
+    assert time.process_time() - start < PATIENCE
+
+
+def test_a_command_that_is_not_utf_8() -> None:
+    """As it comes from a command line with such bytes."""
+    assert b"echo \xff" in _command_line("echo \udcff", "nonce")
+
+
+def test_a_task_whose_name_is_not_utf_8() -> None:
+    assert task_filter("\udcffx", lambda: 8).name == b"\xffx"
+
+
+def test_a_qemu_that_says_what_is_no_text(tmp_path: Path) -> None:
+    program = tmp_path / "qemu"
+    program.write_bytes(b"#!/bin/sh\nprintf '\\377\\033]0;x\\007'\n")
+    program.chmod(0o755)
+
+    with pytest.raises(SetupError, match="does not say that it is QEMU") as raised:
+        qemu_version(program)
+    assert str(raised.value).isprintable()

@@ -45,7 +45,7 @@ class CpioWriter:
 
     def add_symlink(self, path: str, target: str) -> None:
         """Add a symbolic link."""
-        self._add(path, stat.S_IFLNK | 0o777, target.encode())
+        self._add(path, stat.S_IFLNK | 0o777, _encoded(target))
 
     def add_character_device(self, path: str, major: int, minor: int, mode: int = 0o600) -> None:
         """Add the node of a character device."""
@@ -68,7 +68,7 @@ class CpioWriter:
             raise ArchiveError(f"initramfs: {path!r} is larger than 4 GiB")
         self._add_parents(name)
         self._modes[name] = mode
-        _append(self._out, len(self._modes), mode, name.encode(), data, device)
+        _append(self._out, len(self._modes), mode, _encoded(name), data, device)
 
     def _add_parents(self, name: str) -> None:
         for parent in reversed(PurePosixPath(name).parents[:-1]):
@@ -84,11 +84,19 @@ class CpioWriter:
 def _normalise(path: str) -> str:
     parts = PurePosixPath(path.lstrip("/")).parts
     name = "/".join(parts)
-    if not parts or ".." in parts or "\0" in path or len(name.encode()) > _MAX_PATH:
+    if not parts or ".." in parts or "\0" in path or len(_encoded(name)) > _MAX_PATH:
         raise ArchiveError(f"initramfs: {path!r} is not a path inside the archive")
     if name == _TRAILER:
         raise ArchiveError(f"initramfs: {path!r} is the name that ends an archive")
     return name
+
+
+def _encoded(name: str) -> bytes:
+    """A name as the host's file system would have it."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ArchiveError(f"initramfs: {name!r} is not a path inside the archive") from error
 
 
 def _append(

@@ -39,7 +39,12 @@ def qemu_version(program: Path) -> tuple[int, int, int]:
     """
     try:
         done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=20, check=False
+            [program, "--version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=20,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:
         message = f"{program} does not run: {error}"

@@ -4,6 +4,7 @@ Everything is found from the first task, `init_task`: by its symbol, or, where t
 for its data, by what it holds.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ _FIRST_NAME = b"swapper"
 _LARGEST_KERNEL = 1 << 28
 _LARGEST_TASK = 1 << 14
 _CANDIDATES = 16
+_MOST_NAMES = 256
+"""Places that are looked around for the first task: a guest can have its name all over."""
 _ALIGNMENT = 64
 _WORD = 8
 _SELF_POINTERS = 3
@@ -101,7 +104,8 @@ def find_first_task(table: SymbolTable, kernel: bytes, base: int | None) -> Firs
         return FirstTask(kernel, start, names[0] - start) if len(names) == 1 else None
     if base is None:
         return None
-    starts = {name: _pointed_start(kernel, base, name) for name in _names(kernel, 0, len(kernel))}
+    likely = itertools.islice(_names(kernel, 0, len(kernel)), _MOST_NAMES)
+    starts = {name: _pointed_start(kernel, base, name) for name in likely}
     found = [(start, name) for name, start in starts.items() if start is not None]
     if len(found) != 1:
         return None

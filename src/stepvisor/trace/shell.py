@@ -128,7 +128,7 @@ def _command_line(command: str, nonce: str) -> bytes:
     line = (
         f"printf '\\n%s-%s\\n' {nonce} begin; sh -c {shlex.quote(command)};"
         f" printf '\\n%s-%s %d\\n' {nonce} end $?\n"
-    ).encode()
+    ).encode("utf-8", "surrogateescape")  # bytes of the user's that are no UTF-8 stay what they are
     if len(line) > _LONGEST:
         message = f"the command has {len(command)} characters; at most about {_LONGEST - 200} work"
         raise InputError(message)

@@ -82,7 +82,7 @@ def task_filter(name: str, offset: Callable[[], int]) -> TaskFilter:
 
     :raise InputError: When no task can be called that.
     """
-    data = name.encode()
+    data = name.encode("utf-8", "surrogateescape")
     if not data or len(data) >= COMM_SIZE or b"\0" in data:
         message = f"no task is called {name!r}: names have 1 to {COMM_SIZE - 1} bytes"
         raise InputError(message)
