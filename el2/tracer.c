@@ -22,6 +22,8 @@
 
 /* The handler of an interrupt has that part of a second before something else may be stepped. */
 #define AWAY_FRACTION 1000
+/* Instructions that an interrupt may wait for after a handler. */
+#define MOST_GRACE 16384
 
 static struct tracer tracers[SV_MAX_VCPUS];
 static struct tracer_config config;
@@ -101,6 +103,26 @@ static void set_since(struct tracer *tracer, u64 instructions)
 	tracer->unseen = 0;
 }
 
+/*
+ * A handler is over. What it interrupted gets as many instructions as it took before the next interrupt, up to
+ * a bound: else a timer that is faster than its handler can be stepped is pending again whenever the handler
+ * returns, and nothing but handlers would ever run.
+ */
+static void give_grace(struct tracer *tracer)
+{
+	u64 taken = since_interrupt(tracer);
+
+	tracer->grace = taken < MOST_GRACE ? taken : MOST_GRACE;
+	set_since(tracer, 0);
+}
+
+static bool is_due(const struct tracer *tracer)
+{
+	u64 since = since_interrupt(tracer);
+
+	return since > tracer->config.pace && since > tracer->grace;
+}
+
 static void start(struct vcpu *v, bool bound)
 {
 	for (u32 i = 0; i < SV_MAX_VCPUS && !v->tracer; i++) {
@@ -114,6 +136,7 @@ static void start(struct vcpu *v, bool bound)
 		tracer->stepped = 0;
 		tracer->bound = bound;
 		tracer->quiet = false;
+		tracer->grace = 0;
 		set_since(tracer, 1);
 		tracer->until_sp = read_sysreg(sp_el1);
 		tracer->last = config.limit ? config.limit : NEVER;
@@ -452,12 +475,14 @@ void tracer_stepped(struct vcpu *v, u32 outcome)
 	if (tracer->quiet && quiet_is_over(v, tracer)) {
 		/* The instruction that led back is none of those that are stepped. */
 		tracer->quiet = false;
-		set_since(tracer, 0);
+		give_grace(tracer);
 		outcome = SV_OUTCOME_RESUMED;
 	} else if (tracer->quiet) {
 		tracer->unseen++;
 	} else {
 		tracer->stepped++;
+		if (is_eret(v->step.word))
+			give_grace(tracer);
 	}
 	record(v, outcome, v->step.pc, v->step.set, v->step.word);
 	if (v->tracer && !tracer->quiet && is_finished(v, tracer))
@@ -470,11 +495,10 @@ static bool take_interrupt(struct vcpu *v)
 	struct tracer *tracer = v->tracer;
 	u64 kind = vgic_deliverable(v);
 
-	/* Some instructions between two interrupts, or a storm would never let the guest on. */
-	if (!kind || since_interrupt(tracer) <= tracer->config.pace ||
-	    exclusive_holds_interrupts(v))
+	if (!kind || !is_due(tracer) || exclusive_holds_interrupts(v))
 		return false;
 	exclusive_clear(v);
+	tracer->grace = 0;
 	set_since(tracer, 0);
 	if (!tracer->quiet && !(tracer->config.options & SV_STEP_OPTION_INTERRUPTS)) {
 		if (go_away(v, v->frame.pc))

@@ -4,7 +4,7 @@
 
 /* Patched by the test. */
 PATCHED u64 burst = 100;
-PATCHED u64 pause = 0x10000; /* counter ticks between two bursts */
+PATCHED u64 pause = 0x10000; /* units of 16 ns between two bursts */
 PATCHED u64 bursts = 0;	     /* 0: without end */
 
 static u64 others_stop, others_stopped, others;
@@ -44,7 +44,7 @@ static void wait(void)
 {
 	u64 start = read_reg(cntvct_el0);
 
-	while (read_reg(cntvct_el0) - start < pause)
+	while (read_reg(cntvct_el0) - start < ticks_of(pause))
 		;
 }
 

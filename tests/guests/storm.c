@@ -14,7 +14,7 @@ PATCHED u64 least_calls = 1000;
 PATCHED u64 least_interrupts = 1000;
 PATCHED u64 storm_cpus = 0;  /* CPUs that send SGIs; 0: the timer */
 PATCHED u64 aimed = 0;	     /* whether the CPU that sends waits for the call */
-PATCHED u64 spread = 0x3fff; /* counter ticks between two interrupts, at most, as a mask */
+PATCHED u64 spread = 0x3fff; /* units of 16 ns between two interrupts, at most, as a mask */
 
 u64 storm_call(u64 number);
 
@@ -36,7 +36,7 @@ void on_irq(struct frame *frame)
 
 	(void)frame;
 	if (intid == INTID_VIRTUAL_TIMER)
-		timer_at(read_reg(cntvct_el0) + (next_random(&seed) & spread));
+		timer_at(read_reg(cntvct_el0) + ticks_of(next_random(&seed) & spread));
 	if (intid != INTID_SPURIOUS)
 		gic_end(intid);
 	store_release(&interrupts[intid == SGI], interrupts[intid == SGI] + 1);
@@ -51,7 +51,7 @@ static void send_at_random(u64 *seed)
 	gic_send(SGI, 0);
 	while (load_acquire(&interrupts[1]) == before && !load_acquire(&stop))
 		;
-	until = read_reg(cntvct_el0) + (next_random(seed) & spread);
+	until = read_reg(cntvct_el0) + ticks_of(next_random(seed) & spread);
 	while (read_reg(cntvct_el0) < until)
 		;
 }

@@ -7,6 +7,9 @@ from stepvisor.conformance.target import Interrupts
 
 __all__ = ("SCENARIOS", "Scenario")
 
+# A storm's last argument is the distance of its interrupts, at most, in units of 16 ns, as a mask.
+# In a flood the next is there whenever a handler returns, and yet what it interrupted must end.
+
 _FIRST, _SECOND = 1, 2
 """Who is stepped."""
 
@@ -65,10 +68,12 @@ _WHO = (("first", _FIRST), ("second", _SECOND), ("both", _FIRST | _SECOND))
 SCENARIOS = (
     Scenario("compute", 1, (40,), _equal, least_steps=10_000),
     *(
-        Scenario(
-            f"timer-storm-{way.name.lower().replace('_', '-')}", 2, (2, 100, mask), _storm, way
+        Scenario(name, 2, (2, 100, mask), _storm, way)
+        for name, mask, way in (
+            ("timer-storm-step", 0xFFF, Interrupts.STEP),
+            ("timer-flood-step", 0, Interrupts.STEP),
+            ("timer-storm-step-aside", 0xFFF, Interrupts.STEP_ASIDE),
         )
-        for way, mask in ((Interrupts.STEP, 0xFFF), (Interrupts.STEP_ASIDE, 0xFFF))
     ),
     *(
         Scenario(f"priorities-{way.name.lower().replace('_', '-')}", 8, (20,), _storm, way)

@@ -394,8 +394,8 @@ class Guest:
         :param vcpu: One vCPU or several; None for all.
         :param synchronous: Whether a vCPU waits for the function; else its answers are ignored.
         :param timeout: Seconds that a vCPU waits.
-        :param interrupts: Of SINGLESTEP: step through the handlers of interrupts, too. A timer that
-            ticks faster than its handler can be stepped lets the guest do nothing else.
+        :param interrupts: Of SINGLESTEP: step through the handlers of interrupts, too. Where
+            they come faster than their handlers can be stepped, half of the steps are handlers'.
         :raise InputError: When there is no such vCPU, or no such event here.
         """
         offered = self.monitor.capabilities

@@ -77,7 +77,7 @@ static void run_compute(const u64 *arguments, u64 *results)
 static u64 timer_interrupts, sgi_interrupts, others;
 static u64 ordered_interrupts;
 static u64 order, right_order; /* hashes of their numbers, as they came, and as they should */
-static u64 spread;	       /* counter ticks between two, at most, as a mask; 0: no timer */
+static u64 spread; /* units of 16 ns between two, at most, as a mask; 0: the next comes at once */
 
 void on_irq(struct frame *frame)
 {
@@ -88,7 +88,7 @@ void on_irq(struct frame *frame)
 	if (frame->pstate & PSTATE_SS)
 		others++;
 	if (intid == INTID_VIRTUAL_TIMER) {
-		timer_at(read_reg(cntvct_el0) + 1 + (next_random(&seed) & spread));
+		timer_at(read_reg(cntvct_el0) + 1 + ticks_of(next_random(&seed) & spread));
 		store_release(&timer_interrupts, timer_interrupts + 1);
 	} else if (intid >= ORDERED && intid < ORDERED + ORDERED_COUNT) {
 		order = order * 31 + intid;
