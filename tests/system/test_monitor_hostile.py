@@ -38,6 +38,11 @@ _ARCHITECTED = {
 }
 """Accesses of a size that the register has (GIC architecture, "GICv3 register sizes")."""
 
+_UNALIGNED = {"ldr_q", "str_q"}
+"""16 bytes, not aligned to as many, of Device memory: an Alignment fault before all others
+(Arm ARM, "Unaligned data access"), which QEMU 7.2 does not know."""
+_ALIGNMENT_FAULT = 0x21
+
 _MONITORS_OWN = {
     "silence.ipriorityr-byte-25": "the guest sees no priority of the monitor's interrupts",
     "silence.ipriorityr-byte-26": "likewise",
@@ -155,6 +160,8 @@ def test_trapped_gic_access_is_done_or_refused() -> None:
     """Forms that ESR_EL2 does not describe end in an external abort, none is dropped silently."""
     for case in _monitored(CPUS[0], 1):
         if case.group in _GIC_GROUPS and case.vector:
+            if case.name in _UNALIGNED and case.esr & 0x3F == _ALIGNMENT_FAULT:
+                continue
             assert case.is_external_abort, case
             assert case.reflected == 1, case
 

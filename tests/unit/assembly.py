@@ -367,7 +367,7 @@ _MAKERS: dict[str, _Maker] = {
     **dict.fromkeys(("tbz", "tbnz"), _branch_bit),
     **dict.fromkeys(("br", "blr", "ret"), _branch_register),
     **dict.fromkeys(("b", "bl"), _branch),
-    **dict.fromkeys(("prfm", "prfum"), _prefetch),
+    **dict.fromkeys(("prfm", "prfum", "rprfm"), _prefetch),
     **{f"{name.lower()}v": _computation(Operation[name]) for name in ("LSL", "LSR", "ASR", "ROR")},
     **{operation.name.lower(): _computation(operation) for operation in _COMPUTATIONS},
     "adcs": _computation(Operation.ADC, Operand.SET_FLAGS),
