@@ -36,11 +36,9 @@ _MEMORY = 128 * MIB
 _SECONDS = 120.0
 _DRAIN_SECONDS = 0.0005
 _LOOK_SECONDS = 0.05
-_FREQUENCY = 62_500_000
-"""Of the counter, on QEMU."""
 
 _JOB = np.dtype([("number", "<u8"), ("routine", "<u8"), ("count", "<u8"), ("steps", "<u8")])
-_RESULT = np.dtype([("number", "<u8"), ("ticks", "<u8"), ("padding", "<u8", 6)])
+_RESULT = np.dtype([("number", "<u8"), ("nanoseconds", "<u8"), ("padding", "<u8", 6)])
 
 
 class BareMachine:
@@ -71,7 +69,7 @@ class BareMachine:
         job["steps"] = floor_steps
         self._job["number"] = self._number
         self._await(lambda: bool((self._results["number"][:vcpus] == self._number).all()))
-        seconds = float(self._results["ticks"][:vcpus].mean()) / _FREQUENCY
+        seconds = float(self._results["nanoseconds"][:vcpus].mean()) / 1e9
         return seconds * (1 - contention.share(vcpus))
 
     def _await(self, done: Callable[[], bool]) -> None:

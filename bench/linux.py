@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.native import NativeMachine
 from bench.tracefs import function_tracer, kprobe_event, recorded
-from bench.userland import DD, FREQUENCY, Runner, clocked
+from bench.userland import DD, Runner, clocked
 from stepvisor.errors import GuestError
 from stepvisor.trace.guest import Guest
 
@@ -98,7 +98,7 @@ def _unblocked(guest: Guest, reads: int) -> float:
     """Seconds, the time added for which a full ring stopped the guest's clock."""
     before = _blocked(guest)
     taken = _dd(guest, reads)
-    return taken + (_blocked(guest) - before) / FREQUENCY
+    return taken + (_blocked(guest) - before) / guest.monitor.frequency
 
 
 def _blocked(guest: Guest) -> int:

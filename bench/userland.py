@@ -15,16 +15,12 @@ from stepvisor.trace.shell import Completed
 __all__ = (
     "COMPILE",
     "DD",
-    "FREQUENCY",
     "PINGPONG",
     "Runner",
     "boot_seconds",
     "clocked",
     "initramfs",
 )
-
-FREQUENCY = 62_500_000
-"""Ticks per second of QEMU's counter."""
 
 DD = "/bin/dd if=/dev/zero of=/dev/null bs=1 count={count}"
 """As many calls of vfs_read as it has reads."""
@@ -38,7 +34,7 @@ PINGPONG = "/root/pingpong {count}"
 _SOURCE = ROOT / "bench" / "programs"
 _OUTPUT = ROOT / "build" / "bench"
 _BOOT_LINE = "bench: user space at "
-_TICKS_LINE = "bench: ticks "
+_TIME_LINE = "bench: nanoseconds "
 
 _OPTIONS = shlex.split(
     "-std=gnu11 -O2 -Wall -Wextra -Werror -nostdlib -static -ffreestanding -fno-pie -no-pie"
@@ -95,7 +91,7 @@ def boot_seconds(console: str, pid: int) -> float:
     """
     for line in console.splitlines():
         if line.startswith(_BOOT_LINE):
-            seconds = int(line.removeprefix(_BOOT_LINE)) / FREQUENCY
+            seconds = int(line.removeprefix(_BOOT_LINE)) / 1e9
             return seconds * (1 - share_of_life(pid))
     raise GuestError("the guest did not say when user space began")
 
@@ -110,8 +106,8 @@ def clocked(runner: Runner, command: str, timeout: float = 120.0) -> float:
     contention = Contention(runner.pid)
     done = runner.run(f"/root/clocked {command} 2>/dev/null", timeout)
     for line in done.output.splitlines():
-        if line.startswith(_TICKS_LINE) and not done.exit_code:
-            seconds = int(line.removeprefix(_TICKS_LINE)) / FREQUENCY
+        if line.startswith(_TIME_LINE) and not done.exit_code:
+            seconds = int(line.removeprefix(_TIME_LINE)) / 1e9
             return seconds * (1 - contention.share())
     raise GuestError(f"`{command}` failed in the guest with {done.exit_code}: {done.output}")
 

@@ -161,6 +161,8 @@ vectors_to_guest:
 	msr	S3_4_C1_C2_6, x3	/* SMCR_EL2 */
 2:	ret
 
+/* EL2's MMU is off: its memory is Device memory, where every access must be aligned. */
+	.balign	8
 entry:
 	.quad	0
 

@@ -20,13 +20,20 @@ struct job {
 
 struct result {
 	u64 number; /* of the last job done */
-	u64 ticks;
+	u64 nanoseconds;
 	u64 padding[6]; /* one cache line each */
 };
 
 /* Initialised: the host may write before .bss has been cleared. A page each: the host maps them. */
 PATCHED struct job job __attribute__((aligned(4096))) = { 0 };
 PATCHED struct result results[MAX_CPUS] __attribute__((aligned(4096))) = { 0 };
+
+static u64 nanoseconds(u64 ticks)
+{
+	u64 frequency = read_reg(cntfrq_el0);
+
+	return ticks / frequency * 1000000000 + ticks % frequency * 1000000000 / frequency;
+}
 
 static u64 run(const struct job *asked)
 {
@@ -42,7 +49,7 @@ static u64 run(const struct job *asked)
 	start = read_reg(cntpct_el0) - start;
 	if (asked->floor_steps)
 		STEP_OFF();
-	return start;
+	return nanoseconds(start);
 }
 
 static void serve(u64 cpu)
@@ -52,7 +59,7 @@ static void serve(u64 cpu)
 
 		if (number == done)
 			continue;
-		results[cpu].ticks = run(&job);
+		results[cpu].nanoseconds = run(&job);
 		done = number;
 		store_release(&results[cpu].number, number);
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clocked PROGRAM ARGUMENT...: runs it and prints how long it took, in ticks of the virtual counter. */
+/* clocked PROGRAM ARGUMENT...: runs it and prints how long it took, in nanoseconds of the virtual counter. */
 #include "linux.h"
 
 int main(int count, char **arguments, char **environment)
 {
-	u64 start = ticks();
+	u64 start = nanoseconds();
 	int status = -1;
 	long child;
 
@@ -17,6 +17,6 @@ int main(int count, char **arguments, char **environment)
 	}
 	if (child < 0 || call(SYS_WAIT4, (u64)child, (u64)&status, 0, 0) < 0)
 		return 126;
-	print("bench: ticks", ticks() - start);
+	print("bench: nanoseconds", nanoseconds() - start);
 	return status ? 1 : 0;
 }

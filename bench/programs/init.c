@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first program: says when user space began, in ticks of the virtual counter, and becomes the real /init. */
+/* The first program: says when user space began, in nanoseconds of the virtual counter, and becomes the real /init. */
 #include "linux.h"
 
 int main(int count, char **arguments, char **environment)
 {
-	u64 now = ticks();
+	u64 now = nanoseconds();
 
 	(void)count;
 	print("bench: user space at", now);
