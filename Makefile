@@ -7,6 +7,8 @@
 # make fuzz-host  damaged files and answers by the thousand, other ones each time
 # make bench   hits, steps and idle guests against the alternatives; bench-quick: the ratios alone,
 #              bench-floors: bare metal alone
+# make matrix  conformance and system tests on other QEMUs and kernels (hours); matrix-quick: one QEMU,
+#              in two minutes
 #
 # Each does its own set-up: Debian packages, .venv, the monitor, a guest kernel.
 
@@ -17,7 +19,8 @@ C_FILES = $(filter-out %_gen.h el2/layout_check.c,$(wildcard \
 
 FUZZ ?= 2000
 
-.PHONY: fuzz-host demo test check el2 gen fix bench bench-quick bench-floors setup guest
+.PHONY: fuzz-host demo test check el2 gen fix bench bench-quick bench-floors matrix matrix-quick \
+	setup guest
 
 demo: guest
 	@$(PYTHON) examples/demo.py
@@ -55,6 +58,12 @@ bench-quick: guest
 
 bench-floors: guest
 	@$(PYTHON) -m bench.floors
+
+matrix: guest
+	@$(PYTHON) -m matrix
+
+matrix-quick: guest
+	@$(PYTHON) -m matrix --quick
 
 setup:
 	@python3 scripts/setup.py

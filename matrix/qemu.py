@@ -14,15 +14,11 @@ from typing import Final
 from stepvisor.errors import SetupError
 from stepvisor.guest.apt import AptArchive
 from stepvisor.guest.cache import cache_directory, locked, replace_directory, scratch_directory
-from stepvisor.machine.qemu import find_qemu
 
-__all__ = ("OWN", "QEMUS", "qemu_program")
+__all__ = ("QEMUS", "qemu_program")
 
-OWN: Final = "own"
-"""The QEMU that this machine has anyway."""
-
-QEMUS: Final[Mapping[str, str]] = {"10": "trixie", "11": "trixie-backports"}
-"""QEMU's major version to the Debian suite that has it."""
+QEMUS: Final[Mapping[str, str]] = {"7.2": "bookworm", "10": "trixie", "11": "trixie-backports"}
+"""QEMU's version to the Debian suite that has it."""
 
 _PACKAGE: Final = "qemu-system-arm"
 _BINARY: Final = "usr/bin/qemu-system-aarch64"
@@ -32,12 +28,10 @@ _ARCHITECTURES: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64
 
 
 def qemu_program(name: str, say: Callable[[str], None]) -> Path:
-    """Return the program of one of QEMUS or OWN, fetched when it is not in the cache yet.
+    """Return the program of one of QEMUS, fetched when it is not in the cache yet.
 
     :raise SetupError: When it cannot be had.
     """
-    if name == OWN:
-        return find_qemu()
     directory = cache_directory() / "qemu"
     target = directory / name
     with locked(directory, lambda: say("waiting for another stepvisor that is fetching a QEMU")):

@@ -8,7 +8,7 @@ import pytest
 from command_line import CommandLine
 
 import stepvisor
-from stepvisor.guest.distribution import GuestFiles, fetch
+from stepvisor.guest.distribution import GuestFiles, default_guest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 @pytest.fixture(scope="session")
 def files() -> GuestFiles:
     """The default guest."""
-    return fetch()
+    return default_guest()
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,20 @@ def test_unknown_names(tmp_path: Path) -> None:
         fetch(release="2.6", cache=tmp_path)
 
 
+def test_another_default(
+    tmp_path: Path, packages: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("STEPVISOR_GUEST", "5.10-full")
+    assert distribution.cached_guest() is None
+    files = fetch("full", "5.10", packages=packages)
+
+    assert distribution.default_guest() == distribution.cached_guest() == files
+    monkeypatch.setenv("STEPVISOR_GUEST", "5.10")
+    with pytest.raises(InputError, match=r"STEPVISOR_GUEST is '5\.10': write RELEASE-FLAVOUR"):
+        distribution.default_guest()
+
+
 def test_cache_that_cannot_be_written(tmp_path: Path, packages: tuple[Path, Path]) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")

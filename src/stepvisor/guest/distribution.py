@@ -7,6 +7,7 @@ changes its name with every update, and the old one vanishes.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,14 +90,28 @@ class _Archive(Protocol):
 def default_guest(progress: Progress | None = None) -> GuestFiles:
     """Return the default guest, from the cache, or fetched when it is not there yet.
 
+    ``$STEPVISOR_GUEST`` names another: RELEASE-FLAVOUR, ``6.12-rt`` for one.
+
     :raise StepvisorError: As `fetch` does.
     """
-    return fetch(progress=progress)
+    release, flavour = _default_names()
+    return fetch(flavour, release, progress=progress)
 
 
 def cached_guest() -> GuestFiles | None:
     """Return the default guest if it is in the cache already; fetches nothing."""
-    return _cached(cache_directory() / "guests" / f"{DEFAULT_RELEASE}-{DEFAULT_FLAVOUR}")
+    return _cached(cache_directory() / "guests" / "-".join(_default_names()))
+
+
+def _default_names() -> tuple[str, str]:
+    wanted = os.environ.get("STEPVISOR_GUEST", f"{DEFAULT_RELEASE}-{DEFAULT_FLAVOUR}")
+    release, _, flavour = wanted.partition("-")
+    if release not in RELEASES or flavour not in FLAVOURS:
+        raise InputError(
+            f"$STEPVISOR_GUEST is {wanted!r}: write RELEASE-FLAVOUR, of the releases"
+            f" {', '.join(RELEASES)} and the flavours {', '.join(FLAVOURS)}"
+        )
+    return release, flavour
 
 
 def fetch(
