@@ -88,8 +88,6 @@ enum trap_result trap_cp14(struct vcpu *v, u64 esr)
 	u32 target = (u32)FIELD(esr, ISS_CP_RT);
 	u64 value;
 
-	if (!trapped_condition_holds(v->frame.pstate, esr))
-		return TRAP_EMULATED;
 	if (!(esr & ISS_CP_READ) && key == DBGDTRINT && target <= AARCH32_LINK) {
 		write_sysreg(dbgdtrtx_el0, v->frame.x[target]);
 		return TRAP_EMULATED;
@@ -105,8 +103,6 @@ enum trap_result trap_cp14_wide(struct vcpu *v, u64 esr)
 	u64 key = esr & (ISS_CP64_OPC1_MASK | ISS_CP64_CRM_MASK);
 	u64 value;
 
-	if (!trapped_condition_holds(v->frame.pstate, esr))
-		return TRAP_EMULATED;
 	if (!(esr & ISS_CP64_READ) || (key != DBGDRAR_64 && key != DBGDSAR_64))
 		return TRAP_UNDEFINED;
 	value = key == DBGDRAR_64 ? read_sysreg(mdrar_el1) : 0;

@@ -35,10 +35,20 @@ static const trap_handler handlers[64] = {
 	[EC_BRK64] = trap_brk,
 };
 
+/* Those of trapped instructions that may have a condition in A32 and T32: WFI, CP14, CP15, FP. */
+static bool has_condition(u64 class)
+{
+	return class >= EC_WFX && class <= EC_CP14_64;
+}
+
 static enum trap_result handle(struct vcpu *v, u64 esr)
 {
-	trap_handler handler = handlers[FIELD(esr, ESR_ELx_EC)];
+	u64 class = FIELD(esr, ESR_ELx_EC);
+	trap_handler handler = handlers[class];
 
+	/* A core may trap one that is not executed: it is done. */
+	if (has_condition(class) && !trapped_condition_holds(v->frame.pstate, esr))
+		return TRAP_EMULATED;
 	return handler ? handler(v, esr) : TRAP_UNDEFINED;
 }
 

@@ -9,7 +9,7 @@ from command_line import CommandLine
 from plain_guest import PlainGuest
 
 import stepvisor
-from stepvisor import Answer, GuestEvent
+from stepvisor import Answer, Event, GuestEvent
 from stepvisor.guest.distribution import GuestFiles
 from stepvisor.guest.initramfs import build_initramfs
 from stepvisor.trace.events import Callback
@@ -89,6 +89,19 @@ def guest(initrd: Path) -> Iterator[stepvisor.Guest]:
     with stepvisor.boot(initrd=initrd, cpus=1) as guest:
         guest.wait_ready()
         yield guest
+
+
+def test_breakpoint_events(guest: stepvisor.Guest) -> None:
+    """Each BKPT is reported before the guest's kernel sees it, and left out."""
+    seen: list[tuple[str, int]] = []
+
+    def skip(event: GuestEvent) -> Answer:
+        seen.append((event.instruction_set.name, event.word))
+        return Answer.SKIP
+
+    with guest.on(Event.SOFTWARE_BREAKPOINT)(skip):
+        assert guest.run(BKPTS).output == "0\n0\n"
+    assert seen == [("A32", 0xE1200070), ("T32", 0xBE05)]
 
 
 def walk(guest: stepvisor.Guest, answer: Callback | None = None) -> list[Step]:
