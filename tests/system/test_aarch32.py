@@ -68,7 +68,20 @@ WALKED = [
 """Offset, text and depth of what it executes at EL0 from its first system call to its second."""
 SKIPPED = 0x46
 
+EXCLUSIVE = bytes.fromhex(
+    "8470a0e3 0000a0e3 000000ef"  # mov r7, #132; mov r0, #0; svc #0: getpgid(0)
+    "10d04de2 0510a0e3 00108de5 04108de5"  # sub sp, #16; mov r1, #5; str r1, twice
+    "9f0f9de1 010080e2 902f8de1 000052e3 faffff1a"  # ldrex; add; strex; cmp; bne
+    "9f4fbde1 014094e2 942fade1 000052e3 faffff1a"  # ldrexd; adds; strexd; cmp; bne
+    "020000fa 00009de5 0170a0e3 000000ef"  # blx thumb; ldr r0, [sp]; mov r7, #1; svc #0
+    "5de8 000f 0130 4de8 0002 002a f8d1 7047"  # thumb: ldrex; adds; strex; cmp; bne; bx lr
+)
+EXCLUSIVE_STEPS = 4 + 5 + 5 + 1 + 6 + 3
+"""At EL0 behind its first system call: each loop once."""
+EXCLUSIVE_EXIT = 5 + 3
+
 PROGRAMS = {
+    "root/exclusive": program(EXCLUSIVE),
     "root/walk": program(WALK),
     "root/bkpt": program(BKPT_A32),
     "root/bkpt-t32": program(BKPT_T32, thumb=True),
@@ -143,6 +156,32 @@ def test_skipping(guest: stepvisor.Guest) -> None:
     assert [(s.address - CODE, s.text) for s in steps] == [
         (offset, text) for offset, text, _ in WALKED if offset != SKIPPED
     ]
+
+
+def step_all(guest: stepvisor.Guest, command: str, entry: str, task: str) -> list[Step]:
+    """Steps at EL0, to the end of the task."""
+    with guest.step(
+        entry, until=100_000, el0=True, task=task, over=["__schedule"], timeout=120
+    ) as stepping:
+        guest.run(command, 120)
+        return [step for step in stepping if step.el == 0 and step.text]
+
+
+def test_exclusive_sequences(guest: stepvisor.Guest) -> None:
+    """LDREX, LDREXD and their stores, in A32 and T32: stepped they succeed at the first attempt."""
+    steps = step_all(guest, "./exclusive", "__arm64_sys_getpgid", "exclusive")
+
+    assert guest.run("./exclusive").exit_code == EXCLUSIVE_EXIT
+    assert [step.text.split()[0] for step in steps].count("strex") == 2
+    assert len(steps) == EXCLUSIVE_STEPS
+
+
+def test_a_program_is_stepped_to_its_end(guest: stepvisor.Guest) -> None:
+    """Its C library has locks made of exclusives."""
+    steps = step_all(guest, "cat /proc/version", "do_sys_openat2", "cat")
+
+    assert any(step.text.startswith("strex") for step in steps)
+    assert steps[-1].text == "svc #0"
 
 
 def test_trace(command_line: CommandLine, initrd: Path) -> None:
