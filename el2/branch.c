@@ -5,6 +5,7 @@
 #include "sysreg.h"
 
 #define UPPER_HALF (1UL << 55)
+#define NOP 0xd503201fU
 #define SMALLEST_SIZE 9UL /* bits 63 to 55 are never more than the choice of a half, or a tag */
 
 /* "Branches, Exception Generating and System instructions" (Arm ARM, "A64 instruction set encoding"). */
@@ -78,6 +79,21 @@ bool is_landing_pad(u32 word)
 static bool is_exception_generating(u32 word)
 {
 	return (word & 0xff000000) == 0xd4000000; /* SVC, HVC, SMC, BRK, HLT, DCPS */
+}
+
+static bool is_call(u32 word)
+{
+	u32 kind = word & 0xffe0001f;
+
+	return kind == 0xd4000001 || kind == 0xd4000002 || kind == 0xd4000003 ||
+	       kind == 0xd4200000; /* SVC, HVC, SMC, BRK */
+}
+
+bool is_patch(u32 word)
+{
+	bool isb = (word & 0xfffff0ff) == 0xd50330df;
+
+	return is_branch_immediate26(word) || is_call(word) || isb || word == NOP;
 }
 
 u32 branch_plan(u32 word)

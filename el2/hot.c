@@ -108,9 +108,9 @@ struct form {
 	u8 d, m;
 };
 
-INLINE struct form form_of(const struct slot *slot)
+INLINE struct form form_of(const struct slot *slot, u32 fast)
 {
-	return (struct form){ slot->fast == FAST_MOVE, slot->d, slot->m };
+	return (struct form){ fast == FAST_MOVE, slot->d, slot->m };
 }
 
 INLINE struct hot_way perform(struct vcpu *v, struct form form, u64 pc, u64 pstate)
@@ -160,17 +160,20 @@ HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
 	struct form form;
 	u32 decided;
 	bool count;
+	u32 fast;
 	u64 busy;
 
 	busy = !(life & SLOT_STATE_MASK);
 	order_loads(); /* The rest of the slot after that it is valid. */
+	/* Read once: the guest may be replacing the instruction. */
+	fast = __atomic_load_n(&slot->fast, __ATOMIC_RELAXED);
 	busy |= slot->va ^ pc;
 	busy |= disturbance(v) | v->step.mode | (v->view ^ SV_VIEW_PROBED) | (u64)v->tracer;
 	busy |= pstate & SPSR_ELx_SS; /* The guest steps itself. */
-	if (busy || slot->fast == FAST_NEVER)
+	if (busy || fast == FAST_NEVER)
 		return (struct hot_way){ HOT_GENERAL, 0 };
 	decided = decision(v, slot, &count);
-	if (slot->fast == FAST_NONE || decided > SV_OPCODE_REJECT)
+	if (fast == FAST_NONE || decided > SV_OPCODE_REJECT)
 		return (struct hot_way){ HOT_WITH_ALL, 0 };
 	if (decided == SV_OPCODE_ACCEPT) {
 		record = room(v, sizeof(*record));
@@ -178,7 +181,7 @@ HOT struct hot_way hot_hit(struct vcpu *v, u64 pc, u64 pstate, u64 esr)
 			return (struct hot_way){ HOT_GENERAL, 0 };
 		fill_hit(v, record, index, pc);
 	}
-	form = form_of(slot);
+	form = form_of(slot, fast);
 	order_loads(); /* All that was read of the slot before this second look: it may have become another probe's. */
 	if (__atomic_load_n(&slot->life, __ATOMIC_RELAXED) != life)
 		return (struct hot_way){ HOT_GENERAL, 0 };
@@ -230,7 +233,7 @@ struct hot_way hot_hit_with_all(struct vcpu *v)
 	if (!program_run(v, slot.program, index))
 		v->status->rejected++;
 	v->status->fast_hits++;
-	if (perform(v, form_of(&slot), v->frame.pc, v->frame.pstate).how == HOT_LANDED)
+	if (perform(v, form_of(&slot, slot.fast), v->frame.pc, v->frame.pstate).how == HOT_LANDED)
 		v->frame.pstate &= ~SPSR_ELx_BTYPE_MASK;
 	v->frame.pc += INSTRUCTION_SIZE;
 	return (struct hot_way){ HOT_FRAME, 0 };

@@ -135,7 +135,7 @@ void ring_put_hit(struct vcpu *v, u32 slot)
 	ring_publish(v, sizeof(*hit));
 }
 
-void ring_put_changed(struct vcpu *v, u32 slot, u64 pc, u32 old, u32 new)
+void ring_put_changed(struct vcpu *v, const struct change *change)
 {
 	struct sv_record_changed *changed;
 
@@ -143,9 +143,10 @@ void ring_put_changed(struct vcpu *v, u32 slot, u64 pc, u32 old, u32 new)
 							   sizeof(*changed));
 	if (!changed)
 		return;
-	changed->record.slot = (u16)slot;
-	changed->record.pc = pc;
-	changed->old = old;
-	changed->new = new;
+	changed->record.slot = (u16)change->slot;
+	changed->record.flags = change->kept ? SV_CHANGE_KEPT : 0;
+	changed->record.pc = change->va;
+	changed->old = change->old;
+	changed->new = change->new;
 	ring_publish(v, sizeof(*changed));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shadow.h"
 
-#include "aarch32.h"
+#include "branch.h"
 #include "guard.h"
 #include "hot.h"
 #include "lock.h"
@@ -12,6 +12,7 @@
 #include "ring.h"
 #include "slot.h"
 #include "stage2.h"
+#include "tracer.h"
 
 /* What a pool page is used for when it is a shadow. */
 struct shadow {
@@ -57,38 +58,6 @@ bool shadow_exists(ipa_t page)
 static u8 *shadow_page(const struct shadow *shadow)
 {
 	return (u8 *)(region_base() + SV_POOL_OFFSET) + (u64)(shadow - shadows) * PAGE_SIZE;
-}
-
-static u32 guest_word(ipa_t address)
-{
-	return __atomic_load_n((u32 *)pa_to_pointer(ipa_identity(address)), __ATOMIC_RELAXED);
-}
-
-static u32 guest_halfword(ipa_t address)
-{
-	return __atomic_load_n((u16 *)pa_to_pointer(ipa_identity(address)), __ATOMIC_RELAXED);
-}
-
-/*
- * The instruction at a probe, as the guest has it now. The second half of a T32 one may be in another page, which is not
- * looked at: it is taken to be as in `word`.
- */
-static u32 guest_instruction(ipa_t address, u32 trap, u32 word)
-{
-	bool split = (address.raw & PAGE_MASK) == PAGE_SIZE - T32_SHORT_SIZE;
-	u32 first;
-
-	if (trap != SV_TRAP_BKPT_T32)
-		return guest_word(address);
-	first = guest_halfword(address);
-	if (!is_long_t32(first))
-		return first;
-	return first << 16 | (split ? word & 0xffff : guest_halfword(ipa(address.raw + 2)));
-}
-
-static u32 instruction_now(const struct slot *slot)
-{
-	return guest_instruction(slot->address, slot->trap, slot->word);
 }
 
 static void copy_page(const struct shadow *shadow)
@@ -285,16 +254,16 @@ static bool already_probed(const struct shadow *shadow, u64 address)
 	return false;
 }
 
-static enum fast fast_way(const struct sv_probe_descriptor *probe)
+static enum fast fast_way(const struct slot *slot)
 {
-	bool move = probe->operation == SV_OPERATION_ORR && probe->operand == SV_OPERAND_WIDE &&
-		    probe->n == ZERO_REGISTER && !probe->shift && !probe->shift_type;
+	bool move = slot->operation == SV_OPERATION_ORR && slot->operand == SV_OPERAND_WIDE &&
+		    slot->n == ZERO_REGISTER && !slot->shift && !slot->shift_type;
 
-	if (probe->plan != SV_PLAN_EMULATE || probe->action != SV_ACTION_RECORD)
+	if (slot->plan != SV_PLAN_EMULATE || slot->action != SV_ACTION_RECORD)
 		return FAST_NEVER;
-	if (probe->operation == SV_OPERATION_NOP)
+	if (slot->operation == SV_OPERATION_NOP)
 		return FAST_NOP;
-	if (move && hot_is_scratch(probe->d) && hot_is_scratch(probe->m))
+	if (move && hot_is_scratch(slot->d) && hot_is_scratch(slot->m))
 		return FAST_MOVE;
 	return FAST_NONE;
 }
@@ -315,9 +284,11 @@ static void fill_slot(struct slot *slot, const struct sv_probe_descriptor *probe
 	slot->a = probe->a;
 	slot->shift = probe->shift;
 	slot->immediate = probe->immediate;
-	slot->shift_type = probe->shift_type;
+	slot->shift_type = (u8)probe->shift_type;
+	slot->patched = false;
 	slot->program = probe->program;
-	slot->fast = fast_way(probe);
+	slot->present = probe->word;
+	slot->fast = fast_way(slot);
 }
 
 static u32 add_probe(struct batch *batch, const struct sv_probe_descriptor *probe)
@@ -466,52 +437,80 @@ void shadow_disarm_all(void)
 	lock_release(&lock);
 }
 
-/* Takes the slots whose instruction the guest rewrote out of the shadow; a list of them. */
-static u32 take_changed(struct shadow *shadow)
+#define CHANGES 16
+
+/* What was planned for the instruction holds again once it is back. */
+static void follow(struct slot *slot, u32 word)
 {
-	u32 changed = 0;
+	slot->patched = true;
+	slot->present = word;
+	__atomic_store_n(&slot->fast, word == slot->word ? fast_way(slot) : FAST_NEVER,
+			 __ATOMIC_RELAXED);
+}
+
+/* A tracer waits at a private one for its context, whatever that finds there. */
+static bool may_stay(u32 index, u32 word)
+{
+	const struct slot *slot = slot_at(index);
+	bool a64 = slot->trap == SV_TRAP_SMC || slot->trap == SV_TRAP_BRK;
+
+	return is_private_slot(index) || word == slot->word || (a64 && is_patch(word));
+}
+
+/* Follows the guest's changes of instructions under probes, as many as fit; how many those were. */
+static u32 take_changes(struct shadow *shadow, struct change *changes)
+{
+	u32 count = 0;
 	u32 next;
 
-	for (u32 i = shadow->first_slot; i; i = next) {
+	for (u32 i = shadow->first_slot; i && count < CHANGES; i = next) {
 		struct slot *slot = slot_at(i);
+		u32 word = slot_instruction(slot);
+		bool kept = may_stay(i, word);
 
 		next = slot->next;
-		if (instruction_now(slot) == slot->word)
+		if (word == slot->present)
 			continue;
-		unlink_slot(shadow, i);
-		forget_slot(i);
-		slot->next = changed;
-		changed = i;
+		changes[count++] = (struct change){ slot->va, i, slot->present, word, kept };
+		follow(slot, word);
+		if (!kept) {
+			unlink_slot(shadow, i);
+			forget_slot(i);
+		}
 	}
-	return changed;
+	return count;
 }
 
-static void report_changed(struct vcpu *v, u32 changed)
-{
-	for (u32 i = changed; i; i = slot_at(i)->next) {
-		const struct slot *slot = slot_at(i);
-
-		ring_put_changed(v, i, slot->va, slot->word, instruction_now(slot));
-	}
-}
-
-void shadow_refresh(struct vcpu *v, ipa_t page)
+static u32 refresh(ipa_t page, struct change *changes)
 {
 	struct batch batch = { 0 };
 	struct shadow *shadow;
-	u32 changed = 0;
+	u32 count = 0;
 
 	lock_take(&lock);
 	shadow = find_shadow(page);
 	if (shadow) {
 		join(&batch, shadow);
 		shadow->stale = true;
-		changed = take_changed(shadow);
+		count = take_changes(shadow, changes);
 		commit_batch(batch);
 	}
 	lock_release(&lock);
-	/* Outside the lock: a full ring makes this vCPU wait for the host. */
-	report_changed(v, changed);
+	return count;
+}
+
+void shadow_refresh(struct vcpu *v, ipa_t page)
+{
+	struct change changes[CHANGES];
+	u32 count;
+
+	do {
+		count = refresh(page, changes);
+		/* Outside the lock: a full ring makes this vCPU wait for the host. */
+		for (u32 i = 0; i < count; i++)
+			if (!is_private_slot(changes[i].slot))
+				ring_put_changed(v, &changes[i]);
+	} while (count == CHANGES);
 }
 
 u32 shadow_find_probe(ipa_t address)

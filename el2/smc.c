@@ -51,7 +51,7 @@ static enum trap_result hit(struct vcpu *v, u32 index)
 		return TRAP_RETRY;
 	/* A tracer's step is under way, or starts here: it wants to see the instruction run. */
 	if (slot.plan == SV_PLAN_EMULATE && v->step.mode == STEP_NONE && !v->tracer &&
-	    emulate(v, &slot)) {
+	    slot_instruction(&slot) == slot.word && emulate(v, &slot)) {
 		v->status->emulated++;
 		return TRAP_RETRY;
 	}

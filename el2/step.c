@@ -119,13 +119,19 @@ static void step_in_place(struct vcpu *v)
 
 void step_displaced(struct vcpu *v, const struct slot *slot)
 {
-	v->step.word = slot->word;
+	u32 word = slot_instruction(slot);
+
+	v->step.word = word;
 	v->step.set = instruction_set(v->frame.pstate);
-	v->step.plan = slot->plan == SV_PLAN_EMULATE ? branch_plan(slot->word) : slot->plan;
+	v->step.plan = slot->plan == SV_PLAN_EMULATE || word != slot->word ?
+			       branch_plan(a64_word(&v->step)) :
+			       slot->plan;
 	v->step.unsigned_pointer = v->frame.x[30];
 	v->step.modifier = read_sysreg(sp_el1);
-	v->step.base = branch_base(v, slot->word);
+	v->step.base = branch_base(v, word);
 	v->step.displaced = true;
+	v->step.place = slot->address;
+	v->step.patched = slot->patched || word != slot->present;
 	step_in_place(v);
 }
 
@@ -308,6 +314,24 @@ static void work_out_late(struct step *step)
 		step->plan = SV_PLAN_STEP_OTHER;
 }
 
+/*
+ * Where the guest has put another instruction the core may have run either: the new one reaches it by the guest's
+ * cache maintenance, which may still be under way.
+ */
+static bool may_be_either(const struct step *step)
+{
+	bool a64 = step->set == SV_INSTRUCTION_SET_A64;
+
+	return step->patched || (a64 && guest_word(step->place) != step->word);
+}
+
+static void count_arrival(struct vcpu *v, enum arrival arrival)
+{
+	bool patched = arrival == ARRIVED_ELSEWHERE && may_be_either(&v->step);
+
+	arrival_count(v, patched ? ARRIVED_NEXT : arrival);
+}
+
 void step_instruction_done(struct vcpu *v, u32 outcome)
 {
 	struct step *step = &v->step;
@@ -323,7 +347,7 @@ void step_instruction_done(struct vcpu *v, u32 outcome)
 	work_out_late(step);
 	arrival = arrival_of(v);
 	if (step->displaced)
-		arrival_count(v, arrival);
+		count_arrival(v, arrival);
 	if (outcome == SV_OUTCOME_STEPPED && arrival == ARRIVED_SYNC_VECTOR) {
 		exclusive_clear(v);
 		guest_debug_clean_spsr(v);

@@ -24,6 +24,12 @@ bool branch_may_lead(const struct step *step, u64 pc);
 /* Whether an indirect branch may lead to this instruction in a guarded page (FEAT_BTI). */
 bool is_landing_pad(u32 word);
 
+/*
+ * Whether a running core may meet this instruction in the place of another of its kind (Arm ARM, "Concurrent modification
+ * and execution of instructions"): what kernels patch in for breakpoints, tracers and static branches.
+ */
+bool is_patch(u32 word);
+
 bool is_eret(u32 word);
 
 /* An SVC of that SV_INSTRUCTION_SET_*. */

@@ -16,7 +16,15 @@ void ring_publish(struct vcpu *v, u64 size);
 /* A probe hit with the guest's registers as they are now. */
 void ring_put_hit(struct vcpu *v, u32 slot);
 
-/* The guest rewrote a probed instruction; the probe is gone. */
-void ring_put_changed(struct vcpu *v, u32 slot, u64 pc, u32 old, u32 new);
+/* The guest rewrote an instruction under a probe. */
+struct change {
+	u64 va;
+	u32 slot;
+	u32 old;
+	u32 new;
+	bool kept; /* the probe stays */
+};
+
+void ring_put_changed(struct vcpu *v, const struct change *change);
 
 #endif

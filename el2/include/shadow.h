@@ -29,7 +29,11 @@ u32 shadow_find_probe(ipa_t address);
 /* The guest executes this page at EL0: its probes are planted as BRK from here on. */
 void shadow_admit_user(ipa_t page);
 
-/* The guest may have written this page: rebuilds its shadow, drops and reports changed probes. */
+/*
+ * The guest may have written this page: rebuilds its shadow, and reports which probes have another instruction under
+ * them. They stay if it is one that kernels patch in, or the one that was there before; else the page may be
+ * anything by now, and they go.
+ */
 void shadow_refresh(struct vcpu *v, ipa_t page);
 
 #endif

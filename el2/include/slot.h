@@ -27,7 +27,7 @@ enum slot_state {
 struct slot {
 	u64 va;	       /* where the guest executes it */
 	ipa_t address; /* where it lies */
-	u32 word;      /* the displaced instruction */
+	u32 word;      /* the displaced instruction when it was armed */
 	u16 plan;      /* SV_PLAN_* */
 	u8 trap;       /* SV_TRAP_* */
 	u8 action;     /* SV_ACTION_* */
@@ -39,10 +39,12 @@ struct slot {
 	u8 d, n, m, a;
 	u8 shift;
 	u64 immediate;
-	u32 shift_type;
+	u8 shift_type;
+	bool patched; /* the guest has put another instruction there since */
+	u16 reserved;
 	u32 program;
-	u32 fast; /* enum fast */
-	u32 reserved;
+	u32 fast;    /* enum fast */
+	u32 present; /* the displaced instruction as the guest last left it */
 };
 
 _Static_assert(sizeof(struct slot) == 64, "a slot is one cache line");
@@ -52,6 +54,26 @@ static inline struct slot *slot_at(u32 index)
 {
 	return (struct slot *)(region_base() + SV_SLOTS_OFFSET) + index;
 }
+
+/* What the guest has at an address of its RAM. */
+static inline u32 guest_word(ipa_t address)
+{
+	return __atomic_load_n((u32 *)pa_to_pointer(ipa_identity(address)), __ATOMIC_RELAXED);
+}
+
+static inline u32 guest_halfword(ipa_t address)
+{
+	return __atomic_load_n((u16 *)pa_to_pointer(ipa_identity(address)), __ATOMIC_RELAXED);
+}
+
+/*
+ * The instruction at a probe, by its SV_TRAP_*, as the guest has it now. The second half of a T32 one may be in another page,
+ * which is not looked at: it is taken to be as in `word`.
+ */
+u32 guest_instruction(ipa_t address, u32 trap, u32 word);
+
+/* The displaced instruction as it is now; another vCPU may be about to replace it. */
+u32 slot_instruction(const struct slot *slot);
 
 static inline enum slot_state slot_state(const struct slot *slot)
 {

@@ -96,6 +96,8 @@ struct step {
 	bool compact;	/* the stepping's last record has all registers, or follows such a one */
 	bool late;	/* plan and base of `word` are not worked out yet */
 	bool displaced; /* it is the one under a probe */
+	bool patched;	/* the guest has put another instruction there */
+	ipa_t place;	/* where the displaced one lies */
 	bool guest_ss;	/* what the guest's PSTATE.SS would be */
 	bool guest_debug_enabled; /* the guest's debug exceptions were, before the instruction */
 	u64 virtual_serror;	  /* HCR_EL2.VSE, held back like an interrupt */

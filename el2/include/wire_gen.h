@@ -6,7 +6,7 @@
 
 #include "reg_ul.h"
 
-#define SV_ABI_HASH REG_UL(0x736aa7dc935770fd)
+#define SV_ABI_HASH REG_UL(0xb2ac0b9234309dd4)
 
 /* 'STEPVSR1', in both halves of struct control */
 #define SV_CONTROL_MAGIC REG_UL(0x3152535650455453)
@@ -144,6 +144,9 @@
 #define SV_RECORD_EVENT REG_U(5)
 #define SV_RECORD_CAPTURE REG_U(6)
 #define SV_RECORD_STEP REG_U(7)
+
+/* record.flags of PROBE_CHANGED: KEPT, the probe stays armed and the new instruction is stepped */
+#define SV_CHANGE_KEPT REG_U(1)
 
 /* what a hit does (probe_descriptor.action); TASK_END: the task that runs ends here; TASK_FREE: the one at x0 has ended */
 #define SV_ACTION_RECORD REG_U(0)
@@ -678,7 +681,7 @@ struct sv_record {
 	u16 type; /* enum record */
 	u16 size; /* bytes, header included (PAD: 0 = to the end of the ring) */
 	u8 vcpu;
-	u8 flags; /* EVENT: enum instruction_set of `word` */
+	u8 flags; /* EVENT: enum instruction_set of `word`; PROBE_CHANGED: enum change bits */
 	u16 slot; /* probe slot, 0 for none */
 	u64 sequence; /* per vCPU, from 0, counts lost records too */
 	u64 ticks; /* counter (CNTPCT_EL0) */
@@ -697,7 +700,7 @@ struct sv_record_lost {
 	u64 lost;
 };
 
-/* the guest rewrote the probed instruction: the probe is disarmed */
+/* the guest rewrote the probed instruction: the probe is disarmed, unless record.flags say KEPT */
 struct sv_record_changed {
 	struct sv_record record;
 	u32 old;

@@ -102,6 +102,11 @@ class Payload:
             image[offset : offset + 8] = number.to_bytes(8, "little")
         return bytes(image)
 
+    def variable(self, name: str) -> int:
+        """The initial value of a u64 variable."""
+        offset = self.symbols[name] - _BASE
+        return int.from_bytes(self.image[offset : offset + 8], "little")
+
 
 @functools.cache
 def _payload_paths() -> dict[str, Path]:

@@ -24,6 +24,7 @@ __all__ = (
     "COUNTERS",
     "COUNTERS_OFFSET",
     "CPU_REGISTERS",
+    "Change",
     "Command",
     "Comparison",
     "Event",
@@ -79,7 +80,7 @@ __all__ = (
     "View",
 )
 
-ABI_HASH: Final = 0x736aa7dc935770fd
+ABI_HASH: Final = 0xb2ac0b9234309dd4
 
 CONTROL_MAGIC: Final = 0x3152535650455453
 """'STEPVSR1', in both halves of struct control"""
@@ -238,6 +239,12 @@ class Record(IntEnum):
     EVENT = 5
     CAPTURE = 6
     STEP = 7
+
+
+class Change(IntFlag):
+    """record.flags of PROBE_CHANGED: KEPT, the probe stays armed and the new instruction is stepped"""
+
+    KEPT = 1
 
 
 class Action(IntEnum):
@@ -956,7 +963,7 @@ RECORD_CHANGED: Final[np.dtype[np.void]] = np.dtype(
         "itemsize": 40,
     }
 )
-"""the guest rewrote the probed instruction: the probe is disarmed"""
+"""the guest rewrote the probed instruction: the probe is disarmed, unless record.flags say KEPT"""
 
 RECORD_EVENT: Final[np.dtype[np.void]] = np.dtype(
     {

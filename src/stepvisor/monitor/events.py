@@ -40,10 +40,12 @@ class Lost(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ProbeChanged(Notice):
-    """The guest rewrote the probed instruction; the probe is disarmed."""
+    """The guest rewrote the probed instruction."""
 
     old: int
     new: int
+    kept: bool = False
+    """Whether the probe is still armed, and the new instruction is stepped; else it is gone."""
 
 
 @dataclass(frozen=True, slots=True)

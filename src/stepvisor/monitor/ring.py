@@ -259,7 +259,12 @@ def _lost(record: NDArray[np.void]) -> Notice:
 
 
 def _changed(record: NDArray[np.void]) -> Notice:
-    return ProbeChanged(**_common(record), old=int(record["old"][0]), new=int(record["new"][0]))
+    return ProbeChanged(
+        **_common(record),
+        old=int(record["old"][0]),
+        new=int(record["new"][0]),
+        kept=bool(record["flags"][0] & wire.Change.KEPT),
+    )
 
 
 def _gone(record: NDArray[np.void]) -> Notice:
