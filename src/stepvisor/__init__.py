@@ -34,7 +34,8 @@ from stepvisor.trace.session import boot, start
 from stepvisor.trace.shell import Completed
 from stepvisor.trace.step import Step
 from stepvisor.trace.stepping import Stepping
-from stepvisor.trace.trace import Summary, Trace
+from stepvisor.trace.summary import Summary
+from stepvisor.trace.trace import Trace
 from stepvisor.trace.troubles import Trouble
 
 __all__ = (

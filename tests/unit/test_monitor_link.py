@@ -209,7 +209,7 @@ def test_disarm_forgives_probes_that_are_gone(world: World) -> None:
         world.fake.status = wire.Status.OK
 
     world.fake.on_command = succeed_next_time
-    world.host.disarm([4, 5, 6])
+    assert world.host.disarm([4, 5, 6]) == (5,)
 
     slots = [
         [DESCRIPTOR.unpack_from(b, at)[2] for at in range(0, len(b), SIZE)]

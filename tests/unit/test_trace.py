@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from stepvisor.errors import GuestError, InputError, MonitorError, ProbeError
 from stepvisor.machine.console import Console
 from stepvisor.monitor.capture import CapturedValue, CaptureLayout, ValueKind
-from stepvisor.monitor.events import HIT_DTYPE, Drained, Lost, ProbeGone
+from stepvisor.monitor.events import (
+    HIT_DTYPE,
+    Drained,
+    Lost,
+    Notice,
+    ProbeChanged,
+    ProbeGone,
+)
 from stepvisor.monitor.interface import (
     Capabilities,
     Plan,
@@ -22,11 +29,13 @@ from stepvisor.monitor.interface import (
     VcpuCounters,
 )
 from stepvisor.monitor.registers import CpuRegisters
+from stepvisor.probe.many import Refused
 from stepvisor.trace.columns import HitFormat
 from stepvisor.trace.hit import Batch
 from stepvisor.trace.shell import Shell
 from stepvisor.trace.spool import Spool
-from stepvisor.trace.trace import Summary, Trace
+from stepvisor.trace.summary import Summary
+from stepvisor.trace.trace import Trace
 from stepvisor.views import jsonlines, text
 
 
@@ -52,13 +61,16 @@ class FakeBackend:
         self.waiting: list[Drained] = []
         self.calls: list[object] = []
         self.error: Exception | None = None
+        self.gone: tuple[int, ...] = ()
         self.ticks = 0
         self.lock = threading.Lock()
 
     def put(self, *arrays: NDArray[np.void], lost: int = 0) -> None:
-        notices = [Lost(0, 0, 0, 0, lost=lost)] if lost else []
+        self.tell(*[Lost(0, 0, 0, 0, lost=lost)] if lost else [], hits=arrays)
+
+    def tell(self, *notices: Notice, hits: Sequence[NDArray[np.void]] = ()) -> None:
         with self.lock:
-            self.waiting.append(Drained(list(arrays), list(notices)))
+            self.waiting.append(Drained(list(hits), list(notices)))
 
     def check(self) -> None:
         if self.error is not None:
@@ -67,9 +79,10 @@ class FakeBackend:
     def arm(self, probes: Sequence[ProbeRequest]) -> None:
         self.calls.append(("arm", [probe.slot for probe in probes]))
 
-    def disarm(self, slots: Sequence[int]) -> None:
+    def disarm(self, slots: Sequence[int]) -> tuple[int, ...]:
         self.check()
         self.calls.append(("disarm", list(slots)))
+        return self.gone
 
     def set_policy(self, policy: Policy) -> None:
         self.calls.append(policy)
@@ -131,6 +144,7 @@ class TestTrace:
 
         assert len(before) == 1
         assert [(type(notice), notice.slot) for notice in trace.notices] == [(ProbeGone, 2)]
+        assert trace.summary().ended == {"two": "the module that it was in is gone"}
 
     def test_code_that_goes_is_noticed_by_who_waits(self) -> None:
         backend = FakeBackend()
@@ -211,6 +225,62 @@ class TestTrace:
             trace.abandon()
 
         assert backend.calls[-1] == ("arm", [1, 2])
+
+
+class TestFates:
+    """What became of the probes is in the summary, whoever says it."""
+
+    def test_told(self) -> None:
+        backend = FakeBackend()
+        with Trace(backend, PROBES) as trace:
+            for old, new in ((1, 2), (2, 1)):
+                backend.tell(ProbeChanged(0, 1, 0, 0, old=old, new=new, kept=True))
+            assert trace.summary().complete
+            backend.tell(ProbeChanged(0, 2, 0, 0, old=0xD503_201F, new=0))
+            backend.tell(ProbeChanged(0, 9, 0, 0, old=1, new=0))
+            summary = trace.summary()
+
+        assert summary.replanned == {"one": 2}
+        assert summary.ended == {
+            "two": "the guest overwrote its instruction: 0x00000000 over 0xd503201f"
+        }
+        assert not summary.complete
+        lines = text.format_summary(summary).splitlines()
+        assert "one: the guest replaced its instruction 2 times, the probe stayed" in lines
+        assert f"two: NO MORE HITS, {summary.ended['two']}" in lines
+        content = json.loads(jsonlines.format_summary(summary))["summary"]
+        assert (content["replanned"], content["ended"]) == (summary.replanned, summary.ended)
+        assert content["complete"] is False
+
+    def test_found_out(self) -> None:
+        """A full ring may have dropped the notice."""
+        backend = FakeBackend()
+        backend.gone = (1,)
+        with Trace(backend, PROBES) as trace:
+            pass
+
+        assert trace.summary().ended == {"one": "the guest overwrote its instruction"}
+
+    def test_never_armed(self) -> None:
+        freed = Refused("three", "it is freed", may_run=False)
+        refused = Refused("four", "it cannot be")
+        for places, complete in (((freed,), True), ((freed, refused, refused), False)):
+            with Trace(FakeBackend(), PROBES, refused=places) as trace:
+                summary = trace.summary()
+            assert summary.complete is complete
+            assert "1 function not probed: it is freed" in text.format_summary(summary)
+        assert "2 functions not probed: it cannot be\n" in text.format_summary(summary)
+        content = json.loads(jsonlines.format_summary(summary))["summary"]
+        assert content["refused"] == {"it is freed": ["three"], "it cannot be": ["four", "four"]}
+
+    def test_many(self) -> None:
+        summary = Summary({}, 0, 0, 0, 0, ended={str(n): "why" for n in range(40)})
+        lines = text.format_summary(summary).splitlines()
+        assert lines[-1] == "... and 10 more of these"
+        assert len(lines) == 32
+
+    def test_lost(self) -> None:
+        assert not Summary({}, 1, 0, 0, 0).complete
 
 
 class TestSpool:

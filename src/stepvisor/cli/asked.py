@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from stepvisor.cli.progress import say
 from stepvisor.errors import InputError
+from stepvisor.probe.many import names_by_reason
 from stepvisor.probe.parse import split_list
 from stepvisor.trace.trace import Trace
 
@@ -81,7 +82,6 @@ def say_armed(trace: Trace) -> None:
     """What came of patterns."""
     mib = trace.memory.used / _PAGES_PER_MIB
     say(f"{trace.probes:,} functions probed; copies of their pages take {mib:.1f} MiB")
-    for reason in dict.fromkeys(refused.reason for refused in trace.refused):
-        names = [refused.label for refused in trace.refused if refused.reason == reason]
+    for reason, names in names_by_reason(trace.refused).items():
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         say(f"{len(names):,} refused: {reason} ({shown})")

@@ -1,8 +1,8 @@
 """``stepvisor``: find the subcommand, run it, turn errors into one line and an exit code.
 
 Exit codes: 0 done, 1 something failed, 2 the input cannot work, 3 ended before all that was asked
-for could be seen (the summary says why), 130 Ctrl-C, 143 SIGTERM, 141 nobody reads our output any
-more.
+for could be seen, or hits may be missing (the summary says why), 130 Ctrl-C, 143 SIGTERM, 141
+nobody reads our output any more.
 """
 
 import argparse

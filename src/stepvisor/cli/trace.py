@@ -16,7 +16,7 @@ from stepvisor.cli.command import (
     may_load_modules,
     set_up,
 )
-from stepvisor.cli.exit_codes import INTERRUPTED
+from stepvisor.cli.exit_codes import INCOMPLETE, INTERRUPTED
 from stepvisor.cli.progress import bar
 from stepvisor.probe.many import is_pattern
 from stepvisor.probe.plan import Method
@@ -38,6 +38,9 @@ examples:
   stepvisor trace -e '*' --count-only --run 'ls -l /'
   stepvisor trace -e dummy:dummy_xmit --setup 'insmod /dummy.ko' --initrd rootfs.cpio.gz
   stepvisor trace -e vfs_read+0x10 --count 10 --kernel Image --initrd rootfs.cpio.gz
+
+exit code 3: it went well, but hits may be missing. The summary says why: the guest overwrote a
+probed instruction, a function of a pattern could not be probed, or --drop dropped hits.
 """
 
 
@@ -100,8 +103,11 @@ def run(args: argparse.Namespace) -> int:
         for batch in () if interrupted else trace.batches():
             output.write(batch)
         sys.stdout.write(view.format_tallies(trace.counts(), trace.histograms()))
-        sys.stdout.write(view.format_summary(trace.summary()))
-    return INTERRUPTED if interrupted else 0
+        summary = trace.summary()
+        sys.stdout.write(view.format_summary(summary))
+    if interrupted:
+        return INTERRUPTED
+    return 0 if summary.complete else INCOMPLETE
 
 
 @contextlib.contextmanager

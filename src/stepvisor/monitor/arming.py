@@ -58,8 +58,9 @@ class Arming:
             self.disarm(table["slot"][:done].tolist())
             raise _refusal(error, probes, done) from error
 
-    def disarm(self, slots: Sequence[int]) -> None:
-        """Disarm; a probe that the guest has already removed is no error."""
+    def disarm(self, slots: Sequence[int]) -> tuple[int, ...]:
+        """Disarm; those that were not armed any more, because the guest overwrote them."""
+        gone: list[int] = []
         table = np.zeros(len(slots), wire.PROBE_DESCRIPTOR)
         table["slot"] = slots
         while len(table):
@@ -70,7 +71,9 @@ class Arming:
             except RefusedError as error:
                 if error.status != wire.Status.NOT_ARMED or error.failed_index >= len(piece):
                     raise
+                gone.append(int(piece["slot"][error.failed_index]))
                 table = np.delete(table, error.failed_index)
+        return tuple(gone)
 
     def _arm(self, table: NDArray[np.void]) -> None:
         """For a BRK, every vCPU must have routed debug exceptions to EL2, at an exit of its own."""

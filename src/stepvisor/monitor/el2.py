@@ -144,9 +144,9 @@ class El2Monitor:
         """See :meth:`Arming.arm`."""
         self._arming.arm(probes, progress)
 
-    def disarm(self, slots: Sequence[int]) -> None:
-        """Disarm; a probe that the guest has already removed is no error."""
-        self._arming.disarm(slots)
+    def disarm(self, slots: Sequence[int]) -> tuple[int, ...]:
+        """Disarm; those that were not armed any more."""
+        return self._arming.disarm(slots)
 
     def load_program(self, program: Program) -> int:
         """See :meth:`Programs.load`."""

@@ -187,8 +187,8 @@ class Backend(Protocol):
         :raise ProbeError: When one of them cannot be armed; the message names it.
         """
 
-    def disarm(self, slots: Sequence[int]) -> None:
-        """Disarm; their hits up to now stay readable."""
+    def disarm(self, slots: Sequence[int]) -> tuple[int, ...]:
+        """Disarm; their hits up to now stay readable. Those that the guest had ended before."""
 
     def load_program(self, program: Program) -> int:
         """The number by which :class:`ProbeRequest` names `program` from now on."""

@@ -17,7 +17,14 @@ from stepvisor.probe.resolve import Target, in_module, resolve
 from stepvisor.symbols.modules import SEPARATOR, Modules
 from stepvisor.symbols.table import Symbol, SymbolTable
 
-__all__ = ("Refused", "find_functions", "is_pattern", "place_all", "place_many")
+__all__ = (
+    "Refused",
+    "find_functions",
+    "is_pattern",
+    "names_by_reason",
+    "place_all",
+    "place_many",
+)
 
 _WILDCARDS = frozenset("*?[")
 
@@ -31,6 +38,16 @@ class Refused:
 
     label: str
     reason: str
+    may_run: bool = True
+    """Whether a hit may be missing for it; the kernel has freed the code otherwise."""
+
+
+def names_by_reason(refused: Iterable[Refused]) -> dict[str, list[str]]:
+    """What cannot be probed, under the reason why."""
+    names: dict[str, list[str]] = {}
+    for one in refused:
+        names.setdefault(one.reason, []).append(one.label)
+    return names
 
 
 def is_pattern(text: str) -> bool:
@@ -104,7 +121,7 @@ def find_functions(table: SymbolTable, pattern: str) -> tuple[list[Target], list
     label = functools.partial(_label, table)
     for symbol in _once_each(found):
         if symbol.address not in table.text:
-            refused.append(Refused(label(symbol), _FREED))
+            refused.append(Refused(label(symbol), _FREED, may_run=False))
         elif symbol.address % WORD_SIZE:
             refused.append(Refused(label(symbol), _UNALIGNED))
         else:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,16 @@ class Collector:
     """
 
     def __init__(
-        self, backend: Backend, spool: Spool | None = None, hit_format: HitFormat = PLAIN
+        self,
+        backend: Backend,
+        spool: Spool | None = None,
+        hit_format: HitFormat = PLAIN,
+        on_notice: Callable[[Notice], None] = lambda _: None,
     ) -> None:
-        """Start."""
+        """Start. `on_notice` is called in the thread, with whatever is no hit."""
         self._backend = backend
         self._format = hit_format
+        self._on_notice = on_notice
         self.spool = spool if spool is not None else Spool(hit_format.dtype)
         self.counts = np.zeros(backend.capabilities.probes + 1, np.int64)
         """Hits by slot."""
@@ -61,6 +67,11 @@ class Collector:
         """Raise what ended the thread, if something did."""
         if self._error is not None:
             raise self._error
+
+    def note(self, notice: Notice) -> None:
+        """Take in something that is no hit."""
+        self.notices.append(notice)
+        self._on_notice(notice)
 
     def sync(self) -> None:
         """Wait until everything recorded before this call is in the spool, or the spool is full."""
@@ -111,7 +122,7 @@ class Collector:
         for notice in drained.notices:
             if isinstance(notice, Lost):
                 self.lost += notice.lost
-            self.notices.append(notice)
+            self.note(notice)
         if len(hits):
             counts = np.bincount(hits["slot"])
             self.counts[: len(counts)] += counts

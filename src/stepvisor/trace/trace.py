@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -19,35 +18,12 @@ from stepvisor.trace.collector import Collector
 from stepvisor.trace.columns import PLAIN, HitFormat
 from stepvisor.trace.histogram import Histogram
 from stepvisor.trace.hit import Batch, Hit
+from stepvisor.trace.summary import Fates, Summary
 from stepvisor.trace.tally import TraceTally, with_programs
 
-__all__ = ("Summary", "Trace")
+__all__ = ("Trace",)
 
 _LOOK_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What came of a trace."""
-
-    hits: dict[str, int]
-    """Per probe, in the order of arming."""
-    lost: int
-    """Hits that a full ring dropped, as counted in the stream."""
-    seconds: float
-    """Guest time while the probes were armed."""
-    derailed: int
-    """Steps that ended in an interrupt vector."""
-    astray: int
-    """Steps that ended where their instruction cannot lead."""
-    missing: dict[str, int] = field(default_factory=dict)
-    """Hits at which the guest had no memory for a captured value, by its expression; none that was
-    always there."""
-
-    @property
-    def total(self) -> int:
-        """Hits of all probes."""
-        return sum(self.hits.values())
 
 
 class Trace:
@@ -92,6 +68,7 @@ class Trace:
         self._format = PLAIN
         self._tally: TraceTally | None = None
         self._memory: PoolUse | None = None
+        self._fates = Fates(self._symbols)
         self._collector: Collector | None = None
         self._closed = False
         self._start = 0
@@ -115,7 +92,9 @@ class Trace:
             self._backend.set_policy(self._policy)
             self._before = self._trouble()
             self._start_program()
-            self._collector = Collector(self._backend, hit_format=self._format)
+            self._collector = Collector(
+                self._backend, hit_format=self._format, on_notice=self._fates.note
+            )
             self._start = self._backend.read_cpu().ticks
             self._arm()
         except BaseException:
@@ -189,7 +168,7 @@ class Trace:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """The last thousand things that were no hits: losses, probes the guest rewrote."""
+        """The last thousand things that were no hits: losses, instructions the guest replaced."""
         return tuple(self._started().notices)
 
     @property
@@ -213,6 +192,9 @@ class Trace:
             derailed=derailed - self._before[0],
             astray=astray - self._before[1],
             missing=self._missing(collector),
+            replanned=self._fates.replanned,
+            ended=self._fates.ended,
+            refused=self.refused,
         )
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -288,14 +270,16 @@ class Trace:
         if gone:
             self._backend.disarm([probe.slot for probe in gone])
             ticks = self._backend.read_cpu().ticks
-            self._started().notices += [ProbeGone(0, p.slot, ticks, p.va) for p in gone]
+            for probe in gone:
+                self._started().note(ProbeGone(0, probe.slot, ticks, probe.va))
 
     def _disarm(self) -> None:
         if not self._closed:
             self._look()
             if self._asked is not None:
                 self._memory = self._backend.memory
-            self._backend.disarm([probe.slot for probe in self._probes])
+            gone = self._backend.disarm([probe.slot for probe in self._probes])
+            self._fates.note_gone(gone)
             self._stop = self._backend.read_cpu().ticks
             self._after = self._trouble()
             if self._tally is not None:

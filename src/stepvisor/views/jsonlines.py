@@ -6,9 +6,10 @@ Addresses and registers are hexadecimal strings: many readers of JSON cannot hol
 from collections.abc import Mapping
 
 from stepvisor.plain import to_json
+from stepvisor.probe.many import names_by_reason
 from stepvisor.trace.histogram import Histogram
 from stepvisor.trace.hit import Batch, Value
-from stepvisor.trace.trace import Summary
+from stepvisor.trace.summary import Summary
 
 __all__ = ("format_batch", "format_summary")
 
@@ -80,7 +81,7 @@ def format_tallies(
 
 
 def format_summary(summary: Summary) -> str:
-    """One last object, under the key ``summary``."""
+    """One last object, under the key ``summary``; ``refused`` has the names by the reason."""
     content = {
         "hits": summary.hits,
         "total": summary.total,
@@ -89,5 +90,9 @@ def format_summary(summary: Summary) -> str:
         "derailed": summary.derailed,
         "astray": summary.astray,
         "missing": summary.missing,
+        "complete": summary.complete,
+        "replanned": summary.replanned,
+        "ended": summary.ended,
+        "refused": names_by_reason(summary.refused),
     }
     return to_json({"summary": content}) + "\n"

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from stepvisor.probe.many import names_by_reason
 from stepvisor.trace.histogram import Histogram
 from stepvisor.trace.hit import Batch
-from stepvisor.trace.trace import Summary
+from stepvisor.trace.summary import Summary
 
 __all__ = ("HEADER", "format_batch", "format_summary")
 
@@ -62,12 +63,27 @@ def format_summary(summary: Summary) -> str:
         " before it is touched; a probe further on finds it"
         for name, number in summary.missing.items()
     ]
+    lines += _format_fates(summary)
     if summary.derailed or summary.astray:
         lines.append(
             f"WARNING: {summary.derailed} steps ended in an interrupt handler,"
             f" {summary.astray} elsewhere than their instruction leads: please report this"
         )
     return "\n".join(lines) + "\n"
+
+
+def _format_fates(summary: Summary) -> list[str]:
+    """Probes that did not simply stand where they were asked for."""
+    lines = [
+        f"{name}: the guest replaced its instruction {_count(number, 'time')}, the probe stayed"
+        for name, number in summary.replanned.items()
+    ]
+    lines += [f"{name}: NO MORE HITS, {reason}" for name, reason in summary.ended.items()]
+    if len(lines) > _SHOWN:
+        lines[_SHOWN:] = [f"... and {len(lines) - _SHOWN:,} more of these"]
+    for reason, names in names_by_reason(summary.refused).items():
+        lines.append(f"{_count(len(names), 'function')} not probed: {reason}")
+    return lines
 
 
 def _count(number: int, noun: str) -> str:
