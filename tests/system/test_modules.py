@@ -7,7 +7,8 @@ import pytest
 from kernel_package import SUITES, KernelPackage
 
 import stepvisor
-from stepvisor.errors import ProbeError, SymbolError
+from stepvisor import Ending
+from stepvisor.errors import GuestError, ProbeError, SymbolError
 from stepvisor.monitor.events import ProbeGone
 
 pytestmark = pytest.mark.system
@@ -167,6 +168,28 @@ def test_data_is_no_code(guest: stepvisor.Guest) -> None:
 
     with pytest.raises(ProbeError, match="no probe on dummy:"):
         guest.trace(hex(place))
+
+
+def test_steps_that_wait_for_a_module_that_goes(guest: stepvisor.Guest) -> None:
+    """For a function to be called, or to be the end: it never will be."""
+    load = "insmod /dummy.ko; ip link set dummy0 up"
+    reader = threading.Thread(
+        target=guest.run, args=("sleep 2 | head -c 1 & rmmod dummy; wait", 600)
+    )
+    with guest.step("ksys_read", "dummy:dummy_xmit", task="head", timeout=600) as stepping:
+        reader.start()
+        steps = list(stepping)
+        reader.join()
+    assert stepping.ending is Ending.MODULE
+    assert steps[0].symbol == "ksys_read"
+
+    guest.run(load)
+    with guest.step("dummy:dummy_setup", timeout=600) as stepping:
+        guest.run("rmmod dummy")
+        with pytest.raises(GuestError, match="was not called before its module was unloaded"):
+            list(stepping)
+    for command in SET_UP[:1] + SET_UP[2:5]:
+        guest.run(command)
 
 
 def test_a_module_that_goes(guest: stepvisor.Guest) -> None:

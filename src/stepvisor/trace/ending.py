@@ -18,6 +18,7 @@ class Ending(enum.Enum):
     ASKED = "the end that was asked for came"
     TASK = "the task ended"
     VCPU = "its vCPU went off"
+    MODULE = "the module in which it was to end was unloaded"
     GUEST = "the guest ended"
 
 

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +16,7 @@ from stepvisor.machine.machine import Machine
 from stepvisor.machine.monitor_image import find_monitor_image
 from stepvisor.monitor.el2 import El2Monitor
 from stepvisor.monitor.interface import Policy, ProbeRequest, Progress, VcpuCounters
-from stepvisor.monitor.vocabulary import Action, Event, StepOption
+from stepvisor.monitor.vocabulary import Action, Event, StepEnd, StepOption, Until
 from stepvisor.probe.many import find_functions, is_pattern, place_all
 from stepvisor.probe.place import Code
 from stepvisor.probe.plan import Method
@@ -362,6 +363,7 @@ class Guest:
             timeout=timeout,
             answer=answer,
             check=self.check,
+            gone=self._watch_step(probes[0], end),
         )
         self._traces = [old for old in self._traces if not old.closed] + [stepping]
         return stepping
@@ -593,6 +595,18 @@ class Guest:
     def _watch(self, probes: Sequence[ProbeRequest]) -> CodeWatch:
         kernel = self.running_symbols
         return CodeWatch(probes, range(kernel.link_base, kernel.end), self._memory)
+
+    def _watch_step(
+        self, start: ProbeRequest, end: StepEnd
+    ) -> Callable[[], Sequence[ProbeRequest]]:
+        """Tells when the first instruction of a run, or the place that ends it, has gone."""
+        if self._early:
+            return tuple
+        places = [start]
+        if end.until is Until.ADDRESS:
+            ipa = self._memory().physical(end.address)
+            places += [replace(start, slot=0, va=end.address, ipa=ipa)] if ipa is not None else []
+        return self._watch(places).gone
 
     def _memory(self) -> VirtualMemory:
         """The running kernel's memory, as it is mapped now."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stepvisor.errors import GuestError
 from stepvisor.monitor.events import EVENT_DTYPE
 from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
-from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter
+from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter, Until
 from stepvisor.trace.ending import Ending, find_end
 from stepvisor.trace.events import Callback, Consumer, EventHub
 from stepvisor.trace.step import Names, Step, StepReader
@@ -43,6 +43,7 @@ class Stepping:
         timeout: float,
         answer: Callback | None = None,
         check: Callable[[], None] | None = None,
+        gone: Callable[[], Sequence[ProbeRequest]] = tuple,
     ) -> None:
         """Not armed yet. The first of `probes` starts stepping.
 
@@ -67,6 +68,7 @@ class Stepping:
         self._closed = False
         self._reader: StepReader | None = None
         self._check = check if check is not None else backend.check
+        self._gone = gone
         self.ending: Ending | None = None
         """Why stepping ended, as far as has been read; None while it goes on or is given up."""
         self.reason = ""
@@ -179,6 +181,8 @@ class Stepping:
                 return
             elif time.monotonic() - last > self._timeout:
                 raise self._too_late()
+            else:
+                self._look()
 
     def array(self) -> NDArray[np.void]:
         """All of :meth:`batches` in one array."""
@@ -200,6 +204,15 @@ class Stepping:
         end, self.ending = found
         self.reason = self.ending.value
         return records[: end + 1]
+
+    def _look(self) -> None:
+        """End when the code that is waited for has gone with its module."""
+        for place in self._gone():
+            if not self.started and place.slot == self._probes[0].slot:
+                raise GuestError(f"{place.label} was not called before its module was unloaded")
+            if self._end.until is Until.ADDRESS and place.va == self._end.address:
+                self.ending = Ending.MODULE
+                self.reason = self.ending.value
 
     def _end_with(self, error: Exception) -> None:
         """The guest's end is one of stepping, too, once that has begun; the rest is an error."""
