@@ -120,15 +120,15 @@ def code_of(kernel: FakeKernel) -> Code:
 
 
 def test_pages_that_lie_anywhere(kernel: FakeKernel) -> None:
-    """Each page is looked up; and a sequence that crosses pages is seen as a whole."""
+    """Each page is looked up, also of an exclusive sequence that goes on in another one."""
     code = code_of(kernel)
     last = code.request(resolved("dummy:last", kernel), slot=3)
 
     assert (last.va, last.ipa) == (NEAR + 0x1100, kernel.physical(NEAR + 0x1100))
     assert last.ipa != kernel.physical(NEAR) + 0x1100
     for offset in (0xFFC, 0x1000, 0x1004):
-        with pytest.raises(ProbeError, match="exclusive sequence"):
-            code.request(Target("inside", NEAR + offset - BASE), slot=1)
+        inside = code.request(Target("inside", NEAR + offset - BASE), slot=1)
+        assert inside.ipa == kernel.physical(NEAR + offset)
     with pytest.raises(ProbeError, match="no code is there"):
         code.request(Target("nowhere", NEAR + 0x1_0000 - BASE), slot=1)
 
@@ -155,12 +155,37 @@ def test_patterns(kernel: FakeKernel, pattern: str, labels: list[str]) -> None:
     modules = Modules(lambda: read_all(kernel))
 
     found, refused = place_all(
-        code_of(kernel), kernel.symbols, kernel.symbols, [pattern], lambda _: 1, None, modules
+        *(code_of(kernel), kernel.symbols, kernel.symbols, [pattern], lambda _: 1, None, modules),
+        limit=100,
     )
 
     assert sorted(request.label for request in found) == sorted(labels)
     assert all(request.ipa == kernel.physical(request.va) for request in found)
     assert refused == []
+
+
+@pytest.mark.parametrize(("limit", "armed"), [(3, 3), (2, 2), (1, 1)])
+def test_more_functions_than_probes(kernel: FakeKernel, limit: int, armed: int) -> None:
+    """What is named comes first, then what fits of the patterns; the rest is told."""
+    modules = Modules(lambda: read_all(kernel))
+    asked: list[int] = []
+
+    def slots(count: int) -> int:
+        asked.append(count)
+        return 1
+
+    found, refused = place_all(
+        *(code_of(kernel), kernel.symbols, kernel.symbols, ["vfs_read", "dummy:dummy_*"]),
+        *(slots, None, modules),
+        limit=limit,
+    )
+
+    names = ["vfs_read", "dummy:dummy_open", "dummy:dummy_xmit"]
+    assert asked == [armed]
+    assert found[0].label == "vfs_read"
+    assert sorted(p.label for p in [*found, *refused]) == sorted(names)
+    assert len(found) == armed
+    assert all(p.reason == "the monitor has no probe left for it" and p.may_run for p in refused)
 
 
 def test_a_pattern_that_fits_nothing(kernel: FakeKernel) -> None:
@@ -170,6 +195,7 @@ def test_a_pattern_that_fits_nothing(kernel: FakeKernel) -> None:
             place_all(
                 *(code_of(kernel), kernel.symbols, kernel.symbols, [pattern], lambda _: 1),
                 modules=modules,
+                limit=100,
             )
 
 

@@ -6,7 +6,7 @@ What costs time for one probe (reading around it, decoding its instruction) is d
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepvisor.errors import ProbeError, SymbolError
 from stepvisor.monitor.interface import ProbeRequest
@@ -30,6 +30,7 @@ _WILDCARDS = frozenset("*?[")
 
 _FREED = "it is freed after boot, or runs outside the kernel's address space"
 _UNALIGNED = "no instruction begins there"
+_NO_SLOT = "the monitor has no probe left for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,13 @@ def place_all(
     slots: Callable[[int], int],
     wanted: Method | None = None,
     modules: Modules | None = None,
+    *,
+    limit: int,
 ) -> tuple[list[ProbeRequest], list[Refused]]:
     """Requests for what `probes` name, places and patterns; what is named twice is armed once.
 
     :param slots: The first of so many slots.
+    :param limit: Slots that there are; functions that a pattern names beyond that are refused.
     :raise SymbolError: When there is no such symbol, or no function fits a pattern.
     :raise ProbeError: When a place that is named cannot be probed, or nothing of the patterns.
     """
@@ -79,10 +83,13 @@ def place_all(
         refused += others
     for target in named:
         fitting.pop(target.offset, None)
-    first = slots(len(named) + len(fitting))
+    found = list(fitting.values())
+    room = max(0, limit - len(named))
+    refused += [Refused(target.label, _NO_SLOT) for target in found[room:]]
+    first = slots(len(named) + len(found[:room]))
     requests = list(place(code, named, first, wanted))
-    if fitting:
-        more, others = place_many(code, list(fitting.values()), first + len(requests), wanted)
+    if found[:room]:
+        more, others = place_many(code, found[:room], first + len(requests), wanted)
         requests += more
         refused += others
     if not requests:
@@ -102,7 +109,7 @@ def _functions(
         with contextlib.suppress(SymbolError):  # another module has functions that fit
             found, others = find_functions(module.symbols, names)
             targets += [in_module(target, module, running) for target in found]
-            refused += [Refused(f"{module.name}{SEPARATOR}{o.label}", o.reason) for o in others]
+            refused += [replace(o, label=f"{module.name}{SEPARATOR}{o.label}") for o in others]
     if not targets and not refused:
         raise SymbolError(f"no function of a module in the guest fits {pattern!r}")
     return targets, refused

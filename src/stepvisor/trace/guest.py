@@ -278,6 +278,7 @@ class Guest:
             self._slots,
             _method(plan),
             modules,
+            limit=self.monitor.capabilities.probes,
         )
         requests = planted(placed, self._guarded(), parse_trap(trap))
         if asked is not None:
