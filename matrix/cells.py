@@ -8,10 +8,7 @@ from stepvisor.machine.config import DEFAULT_CPU
 
 __all__ = ("BARE", "KERNELS", "QUICK", "Cell", "cells")
 
-KERNELS: Final = (
-    *("5.10-cloud", "6.1-cloud", "6.12-cloud", "6.12-rt", "6.12-16k"),
-    "backports-cloud",
-)
+KERNELS: Final = (*("5.10-cloud", "6.1-cloud", "6.12-cloud", "6.12-rt", "backports-cloud"),)
 """As $STEPVISOR_GUEST takes them."""
 
 BARE: Final = "bare metal"
