@@ -138,8 +138,8 @@ def _check_header(data: bytes, path: Path) -> tuple[int, int, int]:
     if flags & _FLAG_BIG_ENDIAN:
         raise _error(path, "is a big-endian kernel: only little-endian ones can be traced")
     page_size = _PAGE_SIZES.get(flags >> 1 & 3, "4K")
-    if page_size != "4K":
-        raise _error(path, f"uses {page_size} pages: only kernels with 4K pages can be traced")
+    if page_size == "64K":
+        raise _error(path, "uses 64K pages: only kernels with 4K or 16K pages can be traced")
     if not image_size:
         raise _error(path, "has no image size in its header (before Linux 3.17): too old")
     if image_size > MAX_UNPACKED or text_offset >= 2 << 20:
