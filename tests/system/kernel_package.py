@@ -7,21 +7,15 @@ from pathlib import Path
 from stepvisor.guest.apt import AptArchive
 from stepvisor.guest.archive import extract_from_deb
 from stepvisor.guest.cache import cache_directory, locked, scratch_directory
-from stepvisor.guest.distribution import fetch
+from stepvisor.guest.distribution import FLAVOURS, RELEASES, fetch
 from stepvisor.guest.image import KernelImage, parse_image
 from stepvisor.guest.initramfs import build_initramfs
-from stepvisor.guest.sources import find_debian_sources
 
-__all__ = ("SUITES", "KernelPackage")
-
-SUITES = {"6.12": "trixie", "6.1": "bookworm", "5.10": "bullseye"}
-"""Kernel release to the Debian suite that has it."""
-
-_METAPACKAGE = "linux-image-cloud-arm64"
+__all__ = ("KernelPackage",)
 
 
 class KernelPackage:
-    """The kernel for virtual machines of one suite, kept in the user's cache."""
+    """The kernel for virtual machines of one release, kept in the user's cache."""
 
     def __init__(self, release: str) -> None:
         self._path = _package(release)
@@ -42,25 +36,15 @@ class KernelPackage:
 
 
 def _package(release: str) -> Path:
-    directory = cache_directory() / "test-packages" / release
+    directory = cache_directory() / "tests" / "packages" / release
     with locked(directory, lambda: None):
         found = sorted(directory.glob("*.deb"))
-        return found[-1] if found else _download(SUITES[release], directory)
+        return found[-1] if found else _download(release, directory)
 
 
-def _download(suite: str, directory: Path) -> Path:
+def _download(release: str, directory: Path) -> Path:
     with scratch_directory(directory) as work:
-        archive = AptArchive(suite, work, _main_archives(work))
-        (name,) = (n for n in archive.depends(_METAPACKAGE) if n.startswith("linux-image-"))
+        archive = AptArchive(RELEASES[release], work)
+        (name,) = (n for n in archive.depends(FLAVOURS["cloud"]) if n.startswith("linux-image-"))
         package = archive.download(name)
         return Path(shutil.move(package, directory / package.name))
-
-
-def _main_archives(work: Path) -> Path:
-    """The machine's sources without security updates: those of old suites are listed, but gone."""
-    sources = (s for s in find_debian_sources(Path("/etc/apt")) if not s.security)
-    configuration = work / "apt"
-    configuration.mkdir()
-    lines = [f"deb [signed-by={s.signed_by}] {s.uri} stable main\n" for s in sources]
-    (configuration / "sources.list").write_text("".join(lines))
-    return configuration
