@@ -204,6 +204,9 @@ def test_a_module_that_goes(guest: stepvisor.Guest) -> None:
 
     assert summary.hits["dummy:dummy_xmit"] == 7
     assert [type(notice) for notice in notices] == [ProbeGone, ProbeGone]
+    assert set(summary.ended) == {"dummy:dummy_xmit", "dummy:dummy_setup"}
+    assert set(summary.ended.values()) == {"the module that it was in is gone"}
+    assert trace.summary().ended == summary.ended
     assert trace.notices == notices
     assert trace.summary().hits["vfs_read"] > summary.hits["vfs_read"]
     with pytest.raises(SymbolError, match="no module 'dummy' is loaded"):
