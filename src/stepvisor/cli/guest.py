@@ -44,8 +44,8 @@ def _register_fetch(actions: Commands) -> None:
         "--flavour",
         choices=tuple(FLAVOURS),
         default=DEFAULT_FLAVOUR,
-        help="kernel for virtual machines, for all, or with full preemption (rt)"
-        f" (default: {DEFAULT_FLAVOUR})",
+        help="kernel for virtual machines, for all, with full preemption (rt), or with pages of"
+        f" 16 KiB (default: {DEFAULT_FLAVOUR})",
     )
     parser.add_argument(
         "--mirror", metavar="URL", help="https:// address of a Debian archive, used instead of apt"

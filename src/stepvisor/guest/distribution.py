@@ -53,9 +53,10 @@ FLAVOURS: Final[Mapping[str, str]] = {
     "cloud": "linux-image-cloud-arm64",
     "full": "linux-image-arm64",
     "rt": "linux-image-rt-arm64",
+    "16k": "linux-image-arm64-16k",
 }
 """Flavour to Debian's metapackage: `cloud` is for virtual machines and a third of the size, `rt`
-preempts itself everywhere."""
+preempts itself everywhere, `16k` has pages of 16 KiB (6.12 and later)."""
 
 Progress = Callable[[str], None]
 
