@@ -14,14 +14,25 @@
 /* "VMSAv8-64 translation table format descriptors" (Arm ARM). */
 #define DESCRIPTOR_VALID 1UL
 #define DESCRIPTOR_TABLE 2UL
+#define DESCRIPTOR_READ_ONLY (1UL << 7)
 #define DESCRIPTOR_AF (1UL << 10)
+#define DESCRIPTOR_DBM (1UL << 51) /* read-only means clean, not forbidden */
+#define DESCRIPTOR_CLEAN (DESCRIPTOR_VALID | DESCRIPTOR_DBM | DESCRIPTOR_READ_ONLY)
 #define DESCRIPTOR_DS_HIGH (3UL << 8)	 /* bits 51:50 of the address, with TCR_EL1.DS */
 #define DESCRIPTOR_64K_HIGH (15UL << 12) /* bits 51:48, with 64 KiB granules */
 #define TTBR_HIGH (15UL << 2)		 /* bits 51:48, with 52-bit addresses */
 #define IPS_52 6UL
+#define UPPER_HALF (1UL << 55)
 
-/* log2 of the granule, 0 for a reserved encoding. */
-static u32 granule_bits(u64 tcr)
+/* Half of the address space: what TCR_EL1 and TTBR<n>_EL1 say of it. */
+struct half {
+	u64 tcr;
+	u64 table;   /* the first one, 0 if its address cannot be told */
+	u32 size;    /* of a virtual address, in bits */
+	u32 granule; /* its log2, 0 for a reserved encoding */
+};
+
+static u32 upper_granule(u64 tcr)
 {
 	switch (FIELD(tcr, TCR_EL1_TG1)) {
 	case TCR_EL1_TG1_4K:
@@ -35,19 +46,58 @@ static u32 granule_bits(u64 tcr)
 	}
 }
 
+static u32 lower_granule(u64 tcr)
+{
+	switch (FIELD(tcr, TCR_EL1_TG0)) {
+	case TCR_EL1_TG0_4K:
+		return 12;
+	case TCR_EL1_TG0_16K:
+		return 14;
+	case TCR_EL1_TG0_64K:
+		return 16;
+	default:
+		return 0;
+	}
+}
+
 static u64 bits(u32 low, u32 end)
 {
 	return ((1UL << end) - 1) & ~((1UL << low) - 1);
 }
 
-static bool read_entry(u64 table, u64 index, u64 *entry)
+static u64 first_table(u64 tcr, u64 ttbr)
+{
+	bool wide = tcr & TCR_EL1_DS || FIELD(tcr, TCR_EL1_IPS) == IPS_52;
+	u64 table = ttbr & bits(1, ADDRESS_BITS);
+
+	if (!wide)
+		return table;
+	return ttbr & TTBR_HIGH ? 0 : table & ~(u64)(SHORTEST_TABLE - 1);
+}
+
+static struct half half_of(u64 va)
+{
+	u64 tcr = read_sysreg(tcr_el1);
+
+	if (va & UPPER_HALF)
+		return (struct half){ tcr, first_table(tcr, read_sysreg(SYS_TTBR1_EL1)),
+				      64 - (u32)FIELD(tcr, TCR_EL1_T1SZ), upper_granule(tcr) };
+	return (struct half){ tcr, first_table(tcr, read_sysreg(SYS_TTBR0_EL1)),
+			      64 - (u32)FIELD(tcr, TCR_EL1_T0SZ), lower_granule(tcr) };
+}
+
+static u64 *entry_at(u64 table, u64 index)
 {
 	u64 address = table + index * ENTRY_SIZE;
 
 	if (!guest_ram_holds(address, ENTRY_SIZE))
-		return false;
-	*entry = *(const volatile u64 *)pa_to_pointer(ipa_identity(ipa(address)));
-	return true;
+		return NULL;
+	return pa_to_pointer(ipa_identity(ipa(address)));
+}
+
+static u64 read_entry(const u64 *entry)
+{
+	return entry ? __atomic_load_n(entry, __ATOMIC_RELAXED) : 0;
 }
 
 static bool has_high_address(u64 entry, u64 tcr, u32 granule)
@@ -56,43 +106,49 @@ static bool has_high_address(u64 entry, u64 tcr, u32 granule)
 	       (granule == 16 && entry & DESCRIPTOR_64K_HIGH);
 }
 
-static bool leaf_accessed(u64 va, u64 table, u64 tcr, u32 granule)
+/* The descriptor of the page or block that holds an address; NULL if there is none, or it cannot be told. */
+static u64 *find_leaf(u64 va)
 {
-	u32 size = 64 - (u32)FIELD(tcr, TCR_EL1_T1SZ);
-	u32 stride = granule - 3;
-	u32 shift = granule;
-	u64 entry;
+	struct half half = half_of(va);
+	u32 shift = half.granule;
+	u32 stride = half.granule - 3;
+	u64 table = half.table;
 
-	while (shift + stride < size)
+	if (!half.granule || !table)
+		return NULL;
+	while (shift + stride < half.size)
 		shift += stride;
 	/* The first table resolves what is left of the address; the others a full stride. */
-	for (u32 end = size; shift >= granule; end = shift, shift -= stride) {
-		if (!read_entry(table, (va & bits(shift, end)) >> shift, &entry) ||
-		    !(entry & DESCRIPTOR_VALID) || has_high_address(entry, tcr, granule))
-			return false;
-		if (shift == granule || !(entry & DESCRIPTOR_TABLE))
-			return entry & DESCRIPTOR_AF;
-		table = entry & bits(granule, ADDRESS_BITS);
+	for (u32 end = half.size; shift >= half.granule; end = shift, shift -= stride) {
+		u64 *place = entry_at(table, (va & bits(shift, end)) >> shift);
+		u64 entry = read_entry(place);
+
+		if (!(entry & DESCRIPTOR_VALID) || has_high_address(entry, half.tcr, half.granule))
+			return NULL;
+		if (shift == half.granule || !(entry & DESCRIPTOR_TABLE))
+			return place;
+		table = entry & bits(half.granule, ADDRESS_BITS);
 	}
-	return false;
+	return NULL;
 }
 
 bool access_leaves_tables(u64 va)
 {
-	u64 tcr = read_sysreg(tcr_el1), ttbr = read_sysreg(SYS_TTBR1_EL1);
-	bool wide = tcr & TCR_EL1_DS || FIELD(tcr, TCR_EL1_IPS) == IPS_52;
-	u32 granule = granule_bits(tcr);
-	u64 table = ttbr & bits(1, ADDRESS_BITS);
-
-	if (!(tcr & TCR_EL1_HA))
+	if (!(read_sysreg(tcr_el1) & TCR_EL1_HA))
 		return true; /* Then a clear flag is a fault, and nothing was translated. */
-	if (!granule ||
-	    FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_HAFDBS) >= HAFDBS_TABLES)
+	if (FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_HAFDBS) >= HAFDBS_TABLES)
 		return false;
-	if (wide) {
-		if (ttbr & TTBR_HIGH)
-			return false;
-		table &= ~(u64)(SHORTEST_TABLE - 1);
-	}
-	return leaf_accessed(va, table, tcr, granule);
+	return read_entry(find_leaf(va)) & DESCRIPTOR_AF;
+}
+
+bool access_makes_dirty(u64 va)
+{
+	u64 *leaf = read_sysreg(tcr_el1) & TCR_EL1_HD ? find_leaf(va) : NULL;
+	u64 entry = read_entry(leaf);
+
+	while ((entry & DESCRIPTOR_CLEAN) == DESCRIPTOR_CLEAN)
+		if (__atomic_compare_exchange_n(leaf, &entry, entry & ~DESCRIPTOR_READ_ONLY, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			return true;
+	return false;
 }

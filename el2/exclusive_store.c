@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exclusive_store.h"
 
+#include "access_flag.h"
 #include "arch_gen.h"
 #include "monitor.h"
 #include "stage2.h"
@@ -55,12 +56,35 @@ static u64 translate_in_open_view(const struct vcpu *v, u64 va, bool write)
 	return par;
 }
 
-u64 exclusive_translate(struct vcpu *v, u64 va, u32 size, bool write, ipa_t *address)
+static u64 translate_in_any_view(const struct vcpu *v, u64 va, bool write)
 {
 	u64 par = address_translate(v, va, write);
 
 	if ((par & PAR_EL1_F) && (par & PAR_EL1_FAULT_S))
 		par = translate_in_open_view(v, va, write);
+	return par;
+}
+
+/*
+ * A translation for a write need not mark a clean page, and may report it as one that cannot be written. What may
+ * be read and is clean may be written.
+ */
+static u64 translate_write(const struct vcpu *v, u64 va)
+{
+	u64 par = translate_in_any_view(v, va, true);
+	bool refused = par & PAR_EL1_F;
+
+	if (refused && (translate_in_any_view(v, va, false) & PAR_EL1_F))
+		return par;
+	if (access_makes_dirty(va) && refused)
+		par = translate_in_any_view(v, va, true);
+	return par;
+}
+
+u64 exclusive_translate(struct vcpu *v, u64 va, u32 size, bool write, ipa_t *address)
+{
+	u64 par = write ? translate_write(v, va) : translate_in_any_view(v, va, false);
+
 	if (va % size)
 		return FSC_ALIGNMENT;
 	if (par & PAR_EL1_F)

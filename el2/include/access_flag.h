@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The access flag of a page of the guest, where hardware manages it (FEAT_HAFDBS). */
+/* The access flag and the dirty state of a page of the guest, where hardware manages them (FEAT_HAFDBS). */
 #ifndef SV_ACCESS_FLAG_H
 #define SV_ACCESS_FLAG_H
 
@@ -11,5 +11,11 @@
  * that cannot be told.
  */
 bool access_leaves_tables(u64 va);
+
+/*
+ * What the hardware does at the first store to a clean page, for a store that the monitor performs: the page's descriptor
+ * allows writing from here on. False if there was nothing to do. The caller knows that the guest may access the page.
+ */
+bool access_makes_dirty(u64 va);
 
 #endif

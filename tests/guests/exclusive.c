@@ -20,6 +20,11 @@ PATCHED u64 single_attempts = 1; /* whether sequences are tried that have no sec
 #define TCR (25UL | 1UL << 8 | 1UL << 10 | 3UL << 12 | 1UL << 23 | 2UL << 32)
 #define WINDOW 0x100000000UL
 
+#define READ_ONLY_BIT (1UL << 7)
+#define DIRTY_BIT_MODIFIER (1UL << 51)
+#define HARDWARE_ACCESS (1UL << 39)
+#define HARDWARE_DIRTY (1UL << 40)
+
 #define PERMISSION_L3_WRITE 0x9600004fUL
 #define TRANSLATION_L3_READ 0x96000007UL
 #define VECTOR_SYNC_SP0 0x000
@@ -161,6 +166,22 @@ static void copy_on_write(void)
 	check(try_once(WINDOW, 0) == 0 && page[0] == 6, "and then does not");
 }
 
+/* Where hardware manages the dirty state (FEAT_HAFDBS) the first store makes a clean page writable. */
+static void clean_page(void)
+{
+	u64 tcr = read_reg(tcr_el1);
+
+	if ((read_reg(id_aa64mmfr1_el1) & 15) < 2)
+		return;
+	page[0] = 5;
+	write_reg(tcr_el1, tcr | HARDWARE_ACCESS | HARDWARE_DIRTY);
+	map(READ_ONLY | DIRTY_BIT_MODIFIER | 1UL << 54);
+	check(unseen(WINDOW, 77) == 0 && page[0] == 77, "a store to a clean page");
+	check(!(((volatile u64 *)level3)[0] & READ_ONLY_BIT), "makes it dirty");
+	write_reg(tcr_el1, tcr);
+	map(1UL << 54);
+}
+
 static void fault_inside(void)
 {
 	const struct caught *caught;
@@ -228,6 +249,7 @@ static void without_interrupts(void)
 		single();
 		all_sizes();
 		copy_on_write();
+		clean_page();
 		fault_inside();
 		code_inside();
 		breakpoint_registers();
