@@ -18,6 +18,8 @@ from stepvisor.probe.decode import is_load_exclusive
 __all__ = ("How", "Probed", "places_of", "run_probed")
 
 _MODE = 0xF
+_BTYPE = 3 << 10
+"""PSTATE.BTYPE."""
 
 
 class How(enum.Enum):
@@ -89,8 +91,10 @@ def run_probed(
     numbers = np.array([number for number, _ in found], np.int64)
     planned = target.plant([place for _, place in found])
     # Of a guest that debugs itself, whose own exceptions may be due, anything may be stepped; and
-    # so may what comes after a load-exclusive, until its store or for good.
+    # so may what comes after a load-exclusive, until its store or for good. Where code of EL0 runs
+    # in the same page, an SMC has become a BRK, and is stepped where an indirect branch led to it.
     doubtful = cases["flags"] & FLAG_DEBUG != 0
+    doubtful |= cases["start"]["pstate"] & _BTYPE != 0
     doubtful |= np.array([_reserves(case) for case in cases], np.bool_)
     ways = [
         Way.DEPENDS if way is Way.PERFORMED and doubtful[number] else way
