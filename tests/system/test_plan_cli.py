@@ -1,6 +1,7 @@
 """`stepvisor plan`, as a user runs it."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -30,6 +31,27 @@ def test_text_says_that_the_image_is_not_what_runs(command_line: CommandLine) ->
     assert done.returncode == 0
     assert "  nop\n  emulate: it changes no register" in done.stdout
     assert "--live shows what runs" in done.stdout
+
+
+def test_a_function_that_the_compiler_has_renamed(
+    command_line: CommandLine, files: GuestFiles
+) -> None:
+    """What GCC calls `name.isra.0` or `name.constprop.0` is found by its name in the source."""
+    names = Counter(symbol.name for symbol in SymbolTable.from_image(load_image(files.kernel)))
+    plain = Counter(name.partition(".")[0] for name in names.elements())
+    renamed = next(
+        name
+        for name, count in names.items()
+        if count == 1 and name.endswith(".isra.0") and plain[name.removesuffix(".isra.0")] == 1
+    )
+    by_name, whole = (
+        command_line.run("plan", name, "--json")
+        for name in (renamed.removesuffix(".isra.0"), renamed)
+    )
+
+    assert (by_name.returncode, by_name.stderr) == (0, "")
+    assert by_name.stdout == whole.stdout
+    assert json.loads(by_name.stdout)["probe"] == renamed
 
 
 def test_plans_of_the_running_kernel(command_line: CommandLine) -> None:

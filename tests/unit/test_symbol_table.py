@@ -94,11 +94,20 @@ def test_unknown_name_has_near_ones(table: SymbolTable) -> None:
     assert raised.value.near[:2] == ("vfs_read", "vfs_readv")
 
 
-def test_clones_are_near(table: SymbolTable) -> None:
+def test_numbers_count_data_too() -> None:
+    """The message gives the names that are understood."""
+    table = make_table(
+        ("_stext", "T", 0),
+        ("show", "t", 0x100),
+        ("show", "d", 0x200),
+        ("show", "t", 0x300),
+        ("_etext", "D", 0x400),
+    )
     with pytest.raises(SymbolError) as raised:
-        table.lookup("do_exec")
+        table.lookup("show")
 
-    assert raised.value.near[0] == "do_exec.isra.0"
+    assert raised.value.near == ("show@1", "show@3")
+    assert table.lookup("show@3").address == BASE + 0x300
 
 
 @pytest.mark.parametrize("name", ["", "q", "🐌", "0" * 5000, "nothing_like_it_zzz"])

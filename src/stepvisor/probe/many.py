@@ -15,6 +15,7 @@ from stepvisor.probe.place import Code, place
 from stepvisor.probe.plan import Choice, Method, plan_for
 from stepvisor.probe.resolve import Target, in_module, resolve
 from stepvisor.symbols.modules import SEPARATOR, Modules
+from stepvisor.symbols.suffix import JUMP_STUB, is_jump_stub
 from stepvisor.symbols.table import Symbol, SymbolTable
 
 __all__ = (
@@ -118,14 +119,22 @@ def _functions(
 def find_functions(table: SymbolTable, pattern: str) -> tuple[list[Target], list[Refused]]:
     """Every function entry that fits a shell pattern, once each, by address.
 
+    Entries of jump tables (`name.cfi_jt`) are no functions: they fit only where the pattern says
+    `cfi_jt`.
+
     :raise SymbolError: When no function fits.
     """
-    found = [symbol for symbol in table.match(pattern.strip()) if symbol.is_text]
+    pattern = pattern.strip()
+    found = [
+        symbol
+        for symbol in table.match(pattern)
+        if symbol.is_text and (JUMP_STUB in pattern or not is_jump_stub(symbol.name))
+    ]
     if not found:
         raise SymbolError(f"no function of the kernel fits {pattern!r}")
     targets: list[Target] = []
     refused: list[Refused] = []
-    label = functools.partial(_label, table)
+    label = table.numbered_name
     for symbol in _once_each(found):
         if symbol.address not in table.text:
             refused.append(Refused(label(symbol), _FREED, may_run=False))
@@ -171,11 +180,3 @@ def _once_each(symbols: Iterable[Symbol]) -> list[Symbol]:
         if symbol.address not in best or underscores < best[symbol.address][0]:
             best[symbol.address] = underscores, symbol
     return [symbol for _, symbol in best.values()]
-
-
-def _label(table: SymbolTable, symbol: Symbol) -> str:
-    """The name, numbered when there are several of it."""
-    same = dict.fromkeys(other.address for other in table.all(symbol.name))
-    if len(same) == 1:
-        return symbol.name
-    return f"{symbol.name}@{list(same).index(symbol.address) + 1}"

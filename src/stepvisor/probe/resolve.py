@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stepvisor.errors import ProbeError, SymbolError
 from stepvisor.probe.decode import WORD_SIZE
-from stepvisor.symbols.modules import SEPARATOR, Module, Modules
+from stepvisor.symbols.modules import SEPARATOR, Module, Modules, symbol_name
 from stepvisor.symbols.table import Symbol, SymbolTable
 
 __all__ = ("Target", "in_module", "resolve")
@@ -30,6 +30,7 @@ def resolve(
 
     An address is one of `table`, the kernel as linked, or one of the `running` kernel. What the
     kernel itself does not have may be in one of its `modules`; ``dummy:dummy_xmit`` names one.
+    A name as it is given goes before one that the compiler has added to, wherever it is.
 
     :raise SymbolError: When there is no such symbol, or there are several.
     :raise ProbeError: When no probe can go there.
@@ -37,12 +38,12 @@ def resolve(
     text = text.strip()
     if running is None or modules is None:
         return _in_kernel(table, text, running)
-    found = modules.find(text) if SEPARATOR in text else None
+    found = _module_of(table, text, modules)
     if found is None:
         try:
             return _in_kernel(table, text, running)
         except SymbolError:
-            found = modules.find(text)
+            found = modules.find(text) if _is_address(text) else None
             if found is None:
                 raise
     module, place = found
@@ -58,6 +59,20 @@ def in_module(target: Target, module: Module, running: SymbolTable) -> Target:
     )
 
 
+def _module_of(table: SymbolTable, text: str, modules: Modules) -> tuple[Module, str] | None:
+    """The module in which `text` names something; None when the kernel is to be asked."""
+    if SEPARATOR in text:
+        return modules.find(text)
+    name = symbol_name(text)
+    if _is_address(text) or name in table:
+        return None
+    return modules.find(text, clones=not table.clones(name))
+
+
+def _is_address(text: str) -> bool:
+    return text[:2] in {"0x", "0X"}
+
+
 def _in_kernel(table: SymbolTable, text: str, running: SymbolTable | None) -> Target:
     symbol, offset, base = _find(table, text, running)
     return _target(symbol, offset, base, base=base.link_base)
@@ -70,7 +85,7 @@ def _find(
     try:
         return *table.resolve(text), table
     except SymbolError:
-        if running is None or not text.lower().startswith("0x"):
+        if running is None or not _is_address(text):
             raise
         return *running.resolve(text), running
 

@@ -11,7 +11,7 @@ from stepvisor.errors import SymbolError
 from stepvisor.symbols.near import near_names
 from stepvisor.symbols.table import Symbol, SymbolTable
 
-__all__ = ("SEPARATOR", "Module", "Modules")
+__all__ = ("SEPARATOR", "Module", "Modules", "symbol_name")
 
 SEPARATOR: Final = ":"
 """Between the name of a module and that of its symbol; no symbol of C has one."""
@@ -79,11 +79,12 @@ class Modules:
         owner = self.owner(address)
         return None if owner is None else owner.at(address)
 
-    def find(self, text: str) -> tuple[Module, str] | None:
+    def find(self, text: str, *, clones: bool = True) -> tuple[Module, str] | None:
         """The module that `text` is about, and what it says of it; None when no module is meant.
 
         `module:name`, or a name alone that one module has, or an address.
 
+        :param clones: Whether the name alone may be that of a function that the compiler renamed.
         :raise SymbolError: When there is no such module, or several have the name.
         """
         if text[:2] in {"0x", "0X"}:
@@ -92,8 +93,10 @@ class Modules:
         module, separator, rest = text.partition(SEPARATOR)
         if separator:
             return self._called(module), rest
-        name = _NAME.match(text)
-        owners = [each for each in self.all if name is not None and name[0] in each.symbols]
+        name = symbol_name(text)
+        owners = [each for each in self.all if name in each.symbols]
+        if clones and not owners:
+            owners = [each for each in self.all if each.symbols.clones(name)]
         if len(owners) > 1:
             raise _ambiguous(text, owners)
         return (owners[0], text) if owners else None
@@ -114,6 +117,12 @@ class Modules:
         near = near_names(name, names)
         hint = f": did you mean {', '.join(near)}?" if near else _list(names)
         raise SymbolError(f"no module {name!r} is loaded in the guest{hint}", near)
+
+
+def symbol_name(text: str) -> str:
+    """The name in `name`, `name@2` and `name+0x10`; empty when there is none."""
+    name = _NAME.match(text)
+    return "" if name is None else name[0]
 
 
 def _canonical(name: str) -> str:

@@ -20,6 +20,7 @@ from stepvisor.guest.image import KernelImage
 from stepvisor.symbols.kallsyms import read_kallsyms
 from stepvisor.symbols.name_list import NameList
 from stepvisor.symbols.near import near_names
+from stepvisor.symbols.suffix import is_clone
 
 __all__ = ("Symbol", "SymbolTable")
 
@@ -130,19 +131,35 @@ class SymbolTable:
         """Return the one symbol called `name`; `name@2` is the second of several, by address.
 
         Names for one and the same address are not ambiguous, and of code and data with one name
-        the code is meant.
+        the code is meant. Where nothing is called so, a function that the compiler has renamed
+        (`name.isra.0`) is meant.
 
         :raise SymbolError: When there is none (`near` holds similar names) or several.
         """
         found = _distinct(self.all(name))
         if not found and (numbered := _NUMBERED.fullmatch(name)):
             return self._numbered(numbered["name"], int(numbered["number"]))
-        if not found:
-            raise self._unknown(name)
         code = tuple(symbol for symbol in found if symbol.is_text)
-        if len(code or found) > 1:
-            raise _ambiguous(name, code or found, self._owner)
-        return (code or found)[0]
+        meant = code or found or self.clones(name)
+        if not meant:
+            raise self._unknown(name)
+        if len(meant) > 1:
+            raise self._ambiguous(name, meant)
+        return meant[0]
+
+    def clones(self, name: str) -> tuple[Symbol, ...]:
+        """Every function that is `name` with what compilers add (`name.isra.0`), by address."""
+        if not name:
+            return ()
+        found = (index for index, each in enumerate(self._names) if is_clone(each, name))
+        return _distinct([one for one in map(self._symbol, found) if one.is_text])
+
+    def numbered_name(self, symbol: Symbol) -> str:
+        """The name, as `name@2` when there are several of it."""
+        same = [other.address for other in _distinct(self.all(symbol.name))]
+        if len(same) == 1:
+            return symbol.name
+        return f"{symbol.name}@{same.index(symbol.address) + 1}"
 
     def resolve(self, expression: str) -> tuple[Symbol, int]:
         """Return symbol and offset that an expression means.
@@ -231,6 +248,18 @@ class SymbolTable:
             )
         return found[number - 1]
 
+    def _ambiguous(self, name: str, found: Sequence[Symbol]) -> SymbolError:
+        labels = tuple(self.numbered_name(symbol) for symbol in found)
+        places = ", ".join(
+            f"{label} at {symbol.address:#x}"
+            for label, symbol in zip(labels[:_SHOWN_DUPLICATES], found, strict=False)
+        )
+        more = ", ..." if len(found) > _SHOWN_DUPLICATES else ""
+        message = (
+            f"symbol {name!r} is ambiguous: {self._owner} has {len(found)} of it: {places}{more}"
+        )
+        return SymbolError(message, labels)
+
     def _unknown(self, name: str) -> SymbolError:
         near = near_names(name, self._names)
         hint = f": did you mean {', '.join(near)}?" if near else ""
@@ -244,17 +273,6 @@ def _number(text: str) -> int:
 def _distinct(symbols: Sequence[Symbol]) -> tuple[Symbol, ...]:
     """One symbol for each address."""
     return tuple({symbol.address: symbol for symbol in reversed(symbols)}.values())[::-1]
-
-
-def _ambiguous(name: str, found: Sequence[Symbol], owner: str) -> SymbolError:
-    shown = tuple(f"{name}@{number}" for number in range(1, len(found) + 1))
-    places = ", ".join(
-        f"{label} at {symbol.address:#x}"
-        for label, symbol in zip(shown[:_SHOWN_DUPLICATES], found, strict=False)
-    )
-    more = ", ..." if len(found) > _SHOWN_DUPLICATES else ""
-    message = f"symbol {name!r} is ambiguous: {owner} has {len(found)} of it: {places}{more}"
-    return SymbolError(message, shown)
 
 
 def _awkwardness(name: str) -> tuple[bool, bool, int]:
