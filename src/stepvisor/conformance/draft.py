@@ -112,7 +112,10 @@ class Draft:
 
     def address(self, index: int) -> int:
         """Of instruction number `index`, where it is run."""
-        before = sum(size(self.instruction_set, word) for word in self.words[:index])
+        there = self.words[:index]
+        before = sum(size(self.instruction_set, word) for word in there)
+        # What is still to come has four bytes each, where that can be known: not in T32.
+        before += _WORD * (index - len(there))
         return self.code + self.alias + self.offset + before
 
     @property
