@@ -24,6 +24,8 @@
 #define AWAY_FRACTION 1000
 /* Instructions that an interrupt may wait for after a handler. */
 #define MOST_GRACE 16384
+#define MOST_HANDLERS 8
+#define INTERRUPT_MASKS (SPSR_ELx_I | SPSR_ELx_F)
 
 static struct tracer tracers[SV_MAX_VCPUS];
 static struct tracer_config config;
@@ -116,6 +118,27 @@ static void give_grace(struct tracer *tracer)
 	set_since(tracer, 0);
 }
 
+/*
+ * Whether the instruction led out of such a handler: an exception return to where interrupts are not all masked. What a
+ * handler returns from otherwise is an exception of its own.
+ */
+static bool ends_handler(const struct vcpu *v, struct tracer *tracer)
+{
+	bool masked = (v->frame.pstate & INTERRUPT_MASKS) == INTERRUPT_MASKS;
+
+	if (!tracer->handlers || masked || !is_eret(a64_word(&v->step)))
+		return false;
+	tracer->handlers--;
+	return true;
+}
+
+/* A handler that gives the vCPU to another task does not return: that many are kept in mind. */
+static void note_handler(struct tracer *tracer)
+{
+	if (tracer->handlers < MOST_HANDLERS)
+		tracer->handlers++;
+}
+
 static bool is_due(const struct tracer *tracer)
 {
 	u64 since = since_interrupt(tracer);
@@ -137,6 +160,7 @@ static void start(struct vcpu *v, bool bound)
 		tracer->bound = bound;
 		tracer->quiet = false;
 		tracer->grace = 0;
+		tracer->handlers = 0;
 		set_since(tracer, 1);
 		tracer->until_sp = read_sysreg(sp_el1);
 		tracer->last = config.limit ? config.limit : NEVER;
@@ -481,7 +505,7 @@ void tracer_stepped(struct vcpu *v, u32 outcome)
 		tracer->unseen++;
 	} else {
 		tracer->stepped++;
-		if (is_eret(v->step.word))
+		if (ends_handler(v, tracer))
 			give_grace(tracer);
 	}
 	record(v, outcome, v->step.pc, v->step.set, v->step.word);
@@ -508,6 +532,8 @@ static bool take_interrupt(struct vcpu *v)
 	if (kind == INJECT_SERROR)
 		v->step.virtual_serror = 0;
 	inject_interrupt(v, kind);
+	if (!tracer->quiet)
+		note_handler(tracer);
 	record_here(v, SV_OUTCOME_INTERRUPT);
 	return false;
 }

@@ -48,9 +48,10 @@ struct tracer {
 	bool quiet;    /* steps without records until this context is back; may go AWAY meanwhile */
 	u64 quiet_pc;
 	u64 quiet_sp;
-	u64 mark;   /* `stepped` when the last interrupt was delivered, or its handler returned */
-	u64 unseen; /* quiet steps since then */
-	u64 grace;  /* instructions from then on before another interrupt is delivered */
+	u64 mark;     /* `stepped` when the last interrupt was delivered, or its handler returned */
+	u64 unseen;   /* quiet steps since then */
+	u64 grace;    /* instructions from then on before another interrupt is delivered */
+	u32 handlers; /* of interrupts that it has delivered and sees handled, inside each other */
 };
 
 /* Tracers that wait for their context to come back. */
