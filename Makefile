@@ -1,5 +1,6 @@
 # make demo    a Debian kernel under the monitor, traced
 # make test    unit and system tests
+# make test-kernels  what depends on a kernel's own layouts, on one more release
 # make check   format, lint, types, layering, generated files
 # make el2     the monitor alone
 # make gen     everything that is generated from spec/
@@ -19,7 +20,7 @@ C_FILES = $(filter-out %_gen.h el2/layout_check.c,$(wildcard \
 
 FUZZ ?= 2000
 
-.PHONY: fuzz-host demo test check el2 gen fix bench bench-quick bench-floors matrix matrix-quick \
+.PHONY: fuzz-host demo test test-kernels check el2 gen fix bench bench-quick bench-floors matrix matrix-quick \
 	setup guest
 
 demo: guest
@@ -27,6 +28,9 @@ demo: guest
 
 test: guest
 	$(PYTHON) -m pytest
+
+test-kernels: guest
+	STEPVISOR_TEST_RELEASES=6.12,6.1,5.10 $(PYTHON) -m pytest tests/system/test_modules.py
 
 check: setup
 	$(PYTHON) spec/gen.py --check

@@ -228,19 +228,20 @@ def _class(
     *,
     linear: bool = False,
     probed: Trap = Trap.CALL,
+    share: float = 1.0,
 ) -> CaseClass:
     """In a new machine: after probes by BRK debug exceptions of what runs freely are not free."""
-    return CaseClass(name, build, linear=linear, probed=probed, fresh=True)
+    return CaseClass(name, build, linear=linear, probed=probed, share=share, fresh=True)
 
 
 DEBUGGING = (
     _class("debug-breakpoint", _breakpoint),
     _class("debug-watchpoint", _watchpoint, probed=Trap.BREAKPOINT),
     _class("debug-masked", _masked, probed=Trap.BREAKPOINT),
-    _class("debug-single-step", _single_step, probed=Trap.BREAKPOINT),
-    _class("debug-step-user", _step_user, probed=Trap.BREAKPOINT),
+    _class("debug-single-step", _single_step, probed=Trap.BREAKPOINT, share=0.25),
+    _class("debug-step-user", _step_user, probed=Trap.BREAKPOINT, share=0.25),
     _class("debug-register", _registers, linear=True),
     _class("debug-os-lock", _os_lock),
     _class("debug-locked", _locked, linear=True),
-    _class("debug-user-program", _under_debugger, probed=Trap.BREAKPOINT),
+    _class("debug-user-program", _under_debugger, probed=Trap.BREAKPOINT, share=0.5),
 )
