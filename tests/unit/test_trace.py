@@ -406,11 +406,11 @@ class TestViews:
     def test_a_million_hits_take_seconds(self) -> None:
         """The views are not what limits a trace."""
         batch = Batch(hits(100_000), 500, 1000, {1: "one"})
-        start = time.monotonic()
+        start = time.process_time()  # of this process: others may have the processors
         text.format_batch(batch)
         jsonlines.format_batch(batch)
 
-        assert time.monotonic() - start < 3
+        assert time.process_time() - start < 3
 
 
 class TestShell:
