@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import fdt
@@ -124,7 +125,7 @@ class TestPlacement:
 
 def board_tree() -> bytes:
     """A device tree as QEMU makes it, as far as it matters."""
-    tree = fdt.FDT(header=fdt.Header())
+    tree = fdt.FDT(header=fdt.Header(), entries=[])
     tree.header.version = 17
     for path, reg in {
         "memory@40000000": [0, BASE, 0, 1 << 30],
@@ -165,6 +166,14 @@ def flatten(tree: bytes) -> dict[str, bytes]:
             return properties
 
 
+def reservations(tree: bytes) -> list[tuple[int, int]]:
+    """Independent reader of the memory reservation block: what lies before the structure."""
+    structure, _, start = struct.unpack_from(">3I", tree, 8)
+    words = struct.unpack_from(f">{(structure - start) // 8}Q", tree, start)
+    assert words[-2:] == (0, 0)
+    return list(zip(words[:-2:2], words[1:-2:2], strict=True))
+
+
 class TestDeviceTree:
     def test_board(self) -> None:
         board = read_board(board_tree())
@@ -202,6 +211,21 @@ class TestDeviceTree:
 
         assert flatten(edited)["/chosen/kaslr-seed"] == seed
         assert "/chosen/linux,initrd-start" not in flatten(edited)
+
+    @pytest.mark.parametrize("end", [-1, -2000], ids=["whole", "damaged"])
+    def test_reservations_are_of_this_tree_alone(self, end: int) -> None:
+        """One tree read before, whole or not, reserves nothing in the memory of the next guest."""
+        source = fdt.parse_dtb(board_tree())
+        source.entries = [{"address": BASE + page * 4096, "size": 4096} for page in range(200)]
+        reserving = bytes(source.to_dtb(version=17))
+        with suppress(MachineError):
+            read_board(reserving[:end])
+
+        edited = edit_tree(board_tree(), memory=(BASE, MIB), bootargs="", initrd=None)
+        kept = edit_tree(reserving, memory=(BASE, MIB), bootargs="", initrd=None)
+
+        assert reservations(edited) == []
+        assert reservations(kept) == [(BASE + page * 4096, 4096) for page in range(200)]
 
     @pytest.mark.parametrize("tree", [b"", bytes(100), b"\xd0\x0d\xfe\xed" + bytes(40)])
     def test_no_tree(self, tree: bytes) -> None:

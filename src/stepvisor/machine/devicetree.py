@@ -20,6 +20,7 @@ __all__ = ("Board", "edit_tree", "find_tree", "read_board")
 
 _MAGIC = 0xD00DFEED
 _HEADER = struct.Struct(">7I")
+_RESERVATION = struct.Struct(">QQ")
 _ALIGN = 2 << 20
 _LARGEST = 2 << 20
 _PAGE = 4096
@@ -116,12 +117,26 @@ def _parse(tree: bytes) -> fdt.FDT:
     if tree.count(_BEGIN_NODE) + tree.count(_PROPERTY) > _MOST_ITEMS:
         message = "QEMU's device tree cannot be read: it has more nodes than any board"
         raise MachineError(message)
+    # All trees that the library parses share one list of memory reservations, its default argument.
+    fdt.FDT().entries.clear()
     try:
-        return fdt.parse_dtb(tree)
+        parsed = fdt.parse_dtb(tree)
+        parsed.entries = _reservations(tree)
     except Exception as error:
         # The library documents no exception of its own for malformed input.
         message = f"QEMU's device tree cannot be read: {error}"
         raise MachineError(message) from error
+    return parsed
+
+
+def _reservations(tree: bytes) -> list[dict[str, int]]:
+    """The tree's own memory reservation block, which ends with an entry of zeros."""
+    found: list[dict[str, int]] = []
+    at = _HEADER.unpack_from(tree)[4]
+    while any(entry := _RESERVATION.unpack_from(tree, at)):
+        found.append({"address": entry[0], "size": entry[1]})
+        at += _RESERVATION.size
+    return found
 
 
 def _by_prefix(tree: fdt.FDT, prefix: str) -> fdt.Node:
