@@ -1,7 +1,7 @@
 # make demo    a Debian kernel under the monitor, traced
 # make test    unit and system tests
 # make test-kernels  what depends on a kernel's own layouts, on one more release
-# make check   format, lint, types, layering, generated files
+# make check   format, lint, types, static analysis, layering, generated files
 # make el2     the monitor alone
 # make gen     everything that is generated from spec/
 # make fix     format the code
@@ -38,6 +38,7 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/mypy
+	$(PYTHON) scripts/analyse.py
 	$(PYTHON) -m pytest -q tests/unit/test_layering.py tests/unit/test_headers.py
 
 fuzz-host: setup

@@ -41,7 +41,7 @@ static void set_size(struct exclusive_access *access, u32 size)
 {
 	static const u8 sizes[] = { 4, 4, 1, 2 };
 
-	access->size = sizes[size];
+	access->size = sizes[size & 3];
 	access->pair = size == 1;
 }
 
@@ -119,9 +119,9 @@ u64 exclusive_address(const struct vcpu *v, const struct exclusive_access *acces
 	u64 pstate = v->frame.pstate;
 
 	if (pstate & SPSR_ELx_nRW)
-		return (u32)(v->frame.x[access->n] + access->offset);
+		return (u32)(vcpu_register(v, access->n) + access->offset);
 	if (access->n != ZERO_REGISTER)
-		return v->frame.x[access->n];
+		return vcpu_register(v, access->n);
 	return pstate & SP_SELECTED ? read_sysreg(sp_el1) : read_sysreg(sp_el0);
 }
 

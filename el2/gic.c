@@ -116,7 +116,7 @@ void gic_drop(u32 intid)
 static bool is_level(const struct vcpu *v, u32 intid)
 {
 	u64 registers = intid < FIRST_SPI ? v->redistributor + GICR_FRAME : control()->gicd_base;
-	u32 config = mmio_read32(registers + GICD_ICFGR + intid / 16 * 4);
+	u32 config = mmio_read32(registers + GICD_ICFGR + intid / 16 * 4UL);
 
 	return intid >= FIRST_PPI && !(config & 2U << 2 * (intid % 16));
 }
@@ -124,7 +124,7 @@ static bool is_level(const struct vcpu *v, u32 intid)
 bool gic_level_is_high(const struct vcpu *v, u32 intid)
 {
 	u64 registers = intid < FIRST_SPI ? v->redistributor + GICR_FRAME : control()->gicd_base;
-	u32 pending = mmio_read32(registers + GICD_ISPENDR + intid / 32 * 4);
+	u32 pending = mmio_read32(registers + GICD_ISPENDR + intid / 32 * 4UL);
 
 	return (pending & 1U << intid % 32) && is_level(v, intid);
 }
@@ -135,7 +135,7 @@ void gic_give_back(const struct vcpu *v, u32 intid)
 
 	gic_drop(intid);
 	if (!is_level(v, intid))
-		mmio_write32(registers + GICD_ISPENDR + intid / 32 * 4, 1U << intid % 32);
+		mmio_write32(registers + GICD_ISPENDR + intid / 32 * 4UL, 1U << intid % 32);
 }
 
 void gic_timer_start(u64 ticks)

@@ -182,7 +182,7 @@ static void waker(struct access *access, struct vcpu *owner)
 static void redistributor(struct access *access)
 {
 	u64 offset = access->address - control()->gicr_base;
-	struct vcpu *owner = vcpu_table[offset / REDISTRIBUTOR_SIZE];
+	struct vcpu *owner = vcpu_table[offset / REDISTRIBUTOR_SIZE % SV_MAX_VCPUS];
 
 	offset %= REDISTRIBUTOR_SIZE;
 	if (offset == GICR_WAKER && access->size == 4) {

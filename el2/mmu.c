@@ -48,7 +48,7 @@ static void map_image(void)
 	u64 start = (u64)image_start;
 
 	for (u64 address = start; address < (u64)image_end; address += PAGE_SIZE)
-		image_level3[(address - start) / PAGE_SIZE] =
+		image_level3[(address - start) / PAGE_SIZE % ENTRIES] =
 			address | page_attributes(address) | DESC_PAGE;
 }
 
@@ -72,11 +72,11 @@ static void map_ram_above_first_gigabyte(u64 base, u64 end)
 	u64 address = base + GIGABYTE;
 
 	for (; address + GIGABYTE <= end; address += GIGABYTE)
-		level1[address / GIGABYTE] = address | data_attributes | DESC_BLOCK;
+		level1[address / GIGABYTE % ENTRIES] = address | data_attributes | DESC_BLOCK;
 	if (address >= end)
 		return;
 	map_blocks(tail_level2, address, end);
-	level1[address / GIGABYTE] = (u64)tail_level2 | DESC_TABLE;
+	level1[address / GIGABYTE % ENTRIES] = (u64)tail_level2 | DESC_TABLE;
 }
 
 void mmu_build(void)
@@ -88,14 +88,14 @@ void mmu_build(void)
 	map_image();
 	map_blocks(ram_level2, base + BLOCK_SIZE, first_end);
 	ram_level2[(u64)image_start / BLOCK_SIZE % ENTRIES] = (u64)image_level3 | DESC_TABLE;
-	level1[base / GIGABYTE] = (u64)ram_level2 | DESC_TABLE;
+	level1[base / GIGABYTE % ENTRIES] = (u64)ram_level2 | DESC_TABLE;
 	map_ram_above_first_gigabyte(base, end);
 	map_device(control()->gicd_base);
 	for (u64 offset = 0; offset < SV_MAX_VCPUS * 0x40000; offset += BLOCK_SIZE)
 		map_device(control()->gicr_base + offset);
 	map_device(control()->gicr_base + SV_MAX_VCPUS * 0x40000);
 	map_device(control()->uart_base);
-	level1[control()->gicd_base / GIGABYTE] = (u64)device_level2 | DESC_TABLE;
+	level1[control()->gicd_base / GIGABYTE % ENTRIES] = (u64)device_level2 | DESC_TABLE;
 }
 
 /* One sentence per bit. */

@@ -30,8 +30,10 @@ static u64 __attribute__((noinline)) routine(u64 number)
 /* From the vector: one instruction of ours is done. */
 void own_step(struct frame *frame)
 {
-	if (trail[0] < trail_room)
-		trail[1 + trail[0]] = frame->pc;
+	u64 place = trail[0];
+
+	if (place < trail_room)
+		trail[place + 1] = frame->pc;
 	trail[0]++;
 	if (frame->pc == (u64)own_step_return) {
 		frame->pstate |= SPSR_ELx_D;

@@ -38,6 +38,11 @@ static u32 half(u64 pointer)
 	return pointer >> 55 & 1;
 }
 
+static u32 *agreement(u64 pointer)
+{
+	return &agreed[pointer >> 55 & 1];
+}
+
 /* PACGA with the guest's instruction key A. */
 static u64 pacga_with_key_a(u64 pointer, u64 modifier)
 {
@@ -104,7 +109,7 @@ bool pointer_auth_sign(struct vcpu *v, u64 *pointer, u64 modifier)
 	(void)v;
 	if (!level() || !(read_sysreg(sctlr_el1) & SCTLR_EL1_EnIA))
 		return true; /* A NOP. */
-	if (refuted || __atomic_load_n(&agreed[half(*pointer)], __ATOMIC_RELAXED) < TRIALS)
+	if (refuted || __atomic_load_n(agreement(*pointer), __ATOMIC_RELAXED) < TRIALS)
 		return false;
 	return compute(*pointer, modifier, pointer);
 }
@@ -116,7 +121,7 @@ void pointer_auth_learn(u64 before, u64 modifier, u64 after)
 	if (!(read_sysreg(sctlr_el1) & SCTLR_EL1_EnIA) || !compute(before, modifier, &expected))
 		return;
 	if (expected == after)
-		__atomic_fetch_add(&agreed[half(before)], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(agreement(before), 1, __ATOMIC_RELAXED);
 	else
 		refuted = true;
 }

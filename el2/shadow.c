@@ -30,10 +30,21 @@ struct shadow {
 static struct shadow shadows[POOL_PAGES];
 static struct lock lock;
 
+static struct shadow *shadow_of(u32 pool_page)
+{
+	return &shadows[pool_page % POOL_PAGES];
+}
+
 /* Shadows that change together. */
 struct batch {
 	u32 first;
 };
+
+/* The shadow that a list of a batch names. */
+static struct shadow *listed(u32 link)
+{
+	return shadow_of(link - 1);
+}
 
 void shadow_init(void)
 {
@@ -47,7 +58,7 @@ static struct shadow *find_shadow(ipa_t page)
 
 	if (!stage2_target(SV_VIEW_PROBED, page, &target) || !pool_index(target, &index))
 		return NULL;
-	return &shadows[index];
+	return shadow_of(index);
 }
 
 bool shadow_exists(ipa_t page)
@@ -155,13 +166,13 @@ static struct shadow *batch_shadow(struct batch *batch, ipa_t page)
 	void *memory;
 	u32 index;
 
-	if (!shadow && batch->first && shadows[batch->first - 1].page.raw == page.raw)
-		return &shadows[batch->first - 1];
+	if (!shadow && batch->first && listed(batch->first)->page.raw == page.raw)
+		return listed(batch->first);
 	if (!shadow) {
 		memory = pool_alloc();
 		if (!memory || !pool_index(pointer_to_pa(memory), &index))
 			return NULL;
-		shadow = &shadows[index];
+		shadow = shadow_of(index);
 		*shadow = (struct shadow){ .page = page, .fresh = true };
 	}
 	join(batch, shadow);
@@ -188,9 +199,9 @@ static void map_shadow(struct shadow *shadow)
 
 static void break_batch(const struct batch *batch)
 {
-	for (u32 i = batch->first; i; i = shadows[i - 1].next) {
-		stage2_break(SV_VIEW_PROBED, shadows[i - 1].page);
-		stage2_break(SV_VIEW_PRISTINE, shadows[i - 1].page);
+	for (u32 i = batch->first; i; i = listed(i)->next) {
+		stage2_break(SV_VIEW_PROBED, listed(i)->page);
+		stage2_break(SV_VIEW_PRISTINE, listed(i)->page);
 	}
 	stage2_flush();
 }
@@ -213,12 +224,12 @@ static void commit_batch(struct batch batch)
 {
 	u32 next;
 
-	for (u32 i = batch.first; i; i = shadows[i - 1].next)
-		if (shadows[i - 1].fresh)
-			fill(&shadows[i - 1]);
+	for (u32 i = batch.first; i; i = listed(i)->next)
+		if (listed(i)->fresh)
+			fill(listed(i));
 	break_batch(&batch);
 	for (u32 i = batch.first; i; i = next) {
-		struct shadow *shadow = &shadows[i - 1];
+		struct shadow *shadow = listed(i);
 
 		next = shadow->next;
 		if (!shadow->fresh && shadow->first_slot)
@@ -348,9 +359,9 @@ static void drop_batch(struct batch batch)
 	u32 next;
 
 	for (u32 i = batch.first; i; i = next) {
-		next = shadows[i - 1].next;
-		drop_added(&shadows[i - 1]);
-		leave_batch(&shadows[i - 1]);
+		next = listed(i)->next;
+		drop_added(listed(i));
+		leave_batch(listed(i));
 	}
 }
 
@@ -471,7 +482,8 @@ static u32 take_changes(struct shadow *shadow, struct change *changes)
 		next = slot->next;
 		if (word == slot->present)
 			continue;
-		changes[count++] = (struct change){ slot->va, i, slot->present, word, kept };
+		changes[count] = (struct change){ slot->va, i, slot->present, word, kept };
+		count++;
 		follow(slot, word);
 		if (!kept) {
 			unlink_slot(shadow, i);

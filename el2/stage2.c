@@ -137,7 +137,7 @@ static void build_stub(void)
 {
 	u64 page = (u64)stub_start;
 
-	stub_root[page / GIGABYTE] = (u64)stub_level2 | DESC_TABLE;
+	stub_root[page / GIGABYTE % ROOT_ENTRIES] = (u64)stub_level2 | DESC_TABLE;
 	stub_level2[page / BLOCK_SIZE % ENTRIES] = (u64)stub_level3 | DESC_TABLE;
 	stub_level3[page / PAGE_SIZE % ENTRIES] =
 		page | DESC_NORMAL | DESC_READ | DESC_INNER_SHAREABLE | DESC_ACCESSED | DESC_PAGE;
@@ -184,7 +184,7 @@ void stage2_enable(void)
 
 void stage2_select(u32 view)
 {
-	select_root(roots[view], view + 1UL);
+	select_root(roots[view % VIEWS], view + 1UL);
 }
 
 void stage2_select_stub(void)

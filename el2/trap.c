@@ -16,8 +16,10 @@
 #include "tracer.h"
 #include "vgic.h"
 
+#define EXCEPTION_CLASSES 64 /* ESR_ELx.EC has six bits. */
+
 /* A class without a handler is nothing that the monitor asked for: the guest gets UNDEF, counted. */
-static const trap_handler handlers[64] = {
+static const trap_handler handlers[EXCEPTION_CLASSES] = {
 	[EC_WFX] = trap_wfx,
 	[EC_CP14_32] = trap_cp14,
 	[EC_CP14_64] = trap_cp14_wide,
@@ -44,7 +46,7 @@ static bool has_condition(u64 class)
 static enum trap_result handle(struct vcpu *v, u64 esr)
 {
 	u64 class = FIELD(esr, ESR_ELx_EC);
-	trap_handler handler = handlers[class];
+	trap_handler handler = handlers[class % EXCEPTION_CLASSES];
 
 	/* A core may trap one that is not executed: it is done. */
 	if (has_condition(class) && !trapped_condition_holds(v->frame.pstate, esr))

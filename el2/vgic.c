@@ -81,9 +81,13 @@ static bool merge_with_queue(const struct vcpu *v, struct virq irq)
 
 static void enqueue(struct vcpu *v, struct virq irq)
 {
+	u32 place = v->vgic.queued;
+
 	/* Every interrupt is at most once in the queue, so it cannot overflow. */
-	if (!merge_with_queue(v, irq) && v->vgic.queued < VGIC_QUEUE)
-		v->vgic.queue[v->vgic.queued++] = irq;
+	if (merge_with_queue(v, irq) || place >= VGIC_QUEUE)
+		return;
+	v->vgic.queue[place] = irq;
+	v->vgic.queued++;
 }
 
 static void inject(struct vcpu *v, struct virq irq)
@@ -103,7 +107,7 @@ static u32 most_urgent(const struct vcpu *v)
 		if (!(enabled_groups & 1U << irq->group) || in_list(v, irq->intid) ||
 		    vgic_is_stashed(v, irq->intid))
 			continue;
-		if (best == VGIC_QUEUE || irq->priority < v->vgic.queue[best].priority)
+		if (best == VGIC_QUEUE || irq->priority < v->vgic.queue[best % VGIC_QUEUE].priority)
 			best = i;
 	}
 	return best;
@@ -133,7 +137,7 @@ static bool evict(struct vcpu *v, u32 urgent)
 	u32 victim;
 
 	v->status->overflows++;
-	if (!find_less_urgent(v, v->vgic.queue[urgent].priority, &victim))
+	if (!find_less_urgent(v, v->vgic.queue[urgent % VGIC_QUEUE].priority, &victim))
 		return vgic_stash_active(v);
 	enqueue(v, vgic_unload(v, victim));
 	return true;
@@ -141,12 +145,13 @@ static bool evict(struct vcpu *v, u32 urgent)
 
 struct virq vgic_dequeue(struct vcpu *v, u32 position)
 {
-	struct virq irq = v->vgic.queue[position];
+	struct virq *place = &v->vgic.queue[position % VGIC_QUEUE];
+	struct virq irq = *place;
 
 	/* Order is kept: of two with one priority the older goes first. */
 	v->vgic.queued--;
-	for (u32 i = position; i < v->vgic.queued; i++)
-		v->vgic.queue[i] = v->vgic.queue[i + 1];
+	for (; place < &v->vgic.queue[v->vgic.queued % VGIC_QUEUE]; place++)
+		place[0] = place[1];
 	return irq;
 }
 

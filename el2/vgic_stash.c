@@ -36,11 +36,13 @@ static bool find_active(const struct vcpu *v, u32 *found)
 
 bool vgic_stash_active(struct vcpu *v)
 {
+	u32 place = v->vgic.stashed;
 	u32 victim;
 
-	if (v->vgic.stashed == VGIC_NESTING || !find_active(v, &victim))
+	if (place >= VGIC_NESTING || !find_active(v, &victim))
 		return false;
-	v->vgic.stash[v->vgic.stashed++] = list_register_virq(list_register_read(victim));
+	v->vgic.stash[place] = list_register_virq(list_register_read(victim));
+	v->vgic.stashed++;
 	list_register_write(victim, 0);
 	return true;
 }
@@ -51,18 +53,19 @@ static u32 most_urgent(const struct vcpu *v)
 	u32 best = 0;
 
 	for (u32 i = 1; i < v->vgic.stashed; i++)
-		if (v->vgic.stash[i].priority <= v->vgic.stash[best].priority)
+		if (v->vgic.stash[i].priority <= v->vgic.stash[best % VGIC_NESTING].priority)
 			best = i;
 	return best;
 }
 
 static struct virq take_out(struct vcpu *v, u32 position)
 {
-	struct virq irq = v->vgic.stash[position];
+	struct virq *place = &v->vgic.stash[position % VGIC_NESTING];
+	struct virq irq = *place;
 
 	v->vgic.stashed--;
-	for (u32 i = position; i < v->vgic.stashed; i++)
-		v->vgic.stash[i] = v->vgic.stash[i + 1];
+	for (; place < &v->vgic.stash[v->vgic.stashed % VGIC_NESTING]; place++)
+		place[0] = place[1];
 	return irq;
 }
 

@@ -58,7 +58,7 @@ static void ask(struct vcpu *v, u32 word, u32 bits, bool stays_pending)
 {
 	u32 *words = stays_pending ? v->vgic.disabled : v->vgic.cleared;
 
-	__atomic_fetch_or(&words[word], bits, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&words[word % VGIC_WORDS], bits, __ATOMIC_RELAXED);
 	__atomic_store_n(&v->vgic.asked, true, __ATOMIC_RELEASE);
 }
 

@@ -24,12 +24,12 @@ struct page_set {
 
 static inline void page_set_add(struct page_set *set, u32 index)
 {
-	set->bits[index / 64] |= 1UL << index % 64;
+	set->bits[index % PAGE_WORDS / 64] |= 1UL << index % 64;
 }
 
 static inline bool page_set_has(const struct page_set *set, u32 index)
 {
-	return set->bits[index / 64] >> index % 64 & 1;
+	return set->bits[index % PAGE_WORDS / 64] >> index % 64 & 1;
 }
 
 /*

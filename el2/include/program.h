@@ -25,6 +25,7 @@ bool program_exists(u32 program);
 /* Whether a JUMP_COMPARE leads to its target: without branches, as it decides over most hits. */
 static inline bool program_jumps(const struct vcpu *v, const struct sv_instruction *i)
 {
+	/* NOLINTNEXTLINE(custom-unchecked-index): program_check.c looked at `d`. */
 	u64 left = v->frame.x[i->d] << (i->b & SV_COMPARISON_WORD ? 32 : 0);
 	u64 right = i->immediate;
 	u32 holds = left == right ? SV_RELATION_EQUAL : 0;
@@ -39,7 +40,7 @@ static inline u64 *program_probe_counter(const struct vcpu *v, u64 slot)
 {
 	u64 *counters = (u64 *)(region_base() + SV_PROBE_COUNTERS_OFFSET);
 
-	return &counters[v->index * SV_MAX_SLOTS + slot];
+	return &counters[(v->index * SV_MAX_SLOTS + slot) % (SV_MAX_VCPUS * SV_MAX_SLOTS)];
 }
 
 /* Runs a program for a hit and writes its record, unless it rejects the hit; true if it did not. */

@@ -52,7 +52,7 @@ _Static_assert(sizeof(struct slot) * SV_MAX_SLOTS == SV_SLOTS_SIZE, "the slots f
 
 static inline struct slot *slot_at(u32 index)
 {
-	return (struct slot *)(region_base() + SV_SLOTS_OFFSET) + index;
+	return (struct slot *)(region_base() + SV_SLOTS_OFFSET) + index % SV_MAX_SLOTS;
 }
 
 /* What the guest has at an address of its RAM. */

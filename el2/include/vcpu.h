@@ -191,12 +191,12 @@ struct vcpu *vcpu_current(void);
 /* General register `n` of the guest, where 31 is the zero register. */
 static inline u64 vcpu_register(const struct vcpu *v, u32 n)
 {
-	return n == ZERO_REGISTER ? 0 : v->frame.x[n];
+	return n < ZERO_REGISTER ? v->frame.x[n] : 0;
 }
 
 static inline void vcpu_set_register(struct vcpu *v, u32 n, u64 value)
 {
-	if (n != ZERO_REGISTER)
+	if (n < ZERO_REGISTER)
 		v->frame.x[n] = value;
 }
 
