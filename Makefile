@@ -26,8 +26,10 @@ FUZZ ?= 2000
 demo: guest
 	@$(PYTHON) examples/demo.py
 
+# The conformance suite has processes of its own; a file's tests share a guest, so a file stays whole.
 test: guest
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest tests/conformance
+	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile tests/unit tests/system
 
 test-kernels: guest
 	STEPVISOR_TEST_RELEASES=6.12,6.1,5.10 $(PYTHON) -m pytest tests/system/test_modules.py
