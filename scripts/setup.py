@@ -33,10 +33,10 @@ def main() -> int:
     if sys.version_info < _OLDEST_PYTHON:
         return _fail(f"Python {sys.version.split()[0]} is too old: 3.11 or later is needed")
     if missing := _missing_packages():
-        if not _install(missing):
+        if trouble := _install(missing):
             return _fail(
-                "these Debian packages are missing and could not be installed (neither root nor "
-                f"sudo without a password): apt-get install {' '.join(missing)}"
+                f"these Debian packages are missing: {' '.join(missing)}; they could not be "
+                f"installed: {trouble}"
             )
         importlib.invalidate_caches()
         if still := _missing_packages():
@@ -51,21 +51,36 @@ def _missing_packages() -> list[str]:
     return missing
 
 
-def _install(packages: list[str]) -> bool:
-    """True when apt-get did it."""
+def _install(packages: list[str]) -> str:
+    """Install with apt-get; what went wrong, in words, or nothing when it did."""
     if not shutil.which("apt-get"):
-        return False
+        return "there is no apt-get here, so install them as this system does it"
     prefix: list[str] = []
     if os.geteuid() != 0:
         prefix = ["sudo", "-n"]
         if not shutil.which("sudo") or _run([*prefix, "true"], quiet=True, mute=True):
-            return False
+            return "neither root nor sudo without a password"
     prefix += ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     print(f"installing {' '.join(packages)}", flush=True)
     options = ["-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "--yes"]
     # An index that is stale in part still serves most packages: let the installation decide.
-    _run([*prefix, "update"], quiet=True)
-    return _run([*prefix, "install", *options, *packages], quiet=True) == 0
+    update = _failure([*prefix, "update"])
+    install = _failure([*prefix, "install", *options, *packages])
+    if not install:
+        return ""
+    return f"apt-get install {install}" + (f"; apt-get update {update}" if update else "")
+
+
+def _failure(command: list[str]) -> str:
+    """Run a command of apt's: how it failed, with its errors, or nothing when it did not."""
+    done = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    sys.stderr.write(done.stderr)
+    if done.returncode == 0:
+        return ""
+    errors = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")]
+    return f"failed with exit code {done.returncode}: {' '.join(errors) or 'it says no more'}"
 
 
 def _make_venv() -> int:

@@ -21,6 +21,18 @@ SUDO = """#!/bin/sh
 shift
 exec "$@"
 """
+LOCKED = """#!/bin/sh
+case "$*" in
+*install*)
+    echo "W: that is only a warning" >&2
+    echo "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'" >&2
+    exit 100 ;;
+*update*) {update} ;;
+esac
+"""
+NOT_ROOT = (
+    "import os, runpy, sys; os.geteuid = lambda: 1000; runpy.run_path(sys.argv[1], {}, '__main__')"
+)
 
 
 class Machine:
@@ -59,8 +71,8 @@ class Machine:
         code += "; setup._VENV.mkdir(); setup._STAMP.write_text(setup._fingerprint())"
         subprocess.run([sys.executable, "-c", code], check=True)
 
-    def run(self) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(self.tree / "scripts" / "setup.py")]
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *options, str(self.tree / "scripts" / "setup.py")]
         environment = {**os.environ, "PATH": str(self.bin)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -104,7 +116,40 @@ def test_without_apt_the_packages_are_named(machine: Machine) -> None:
 
     assert result.returncode == 1
     assert "qemu-system-arm gcc-aarch64-linux-gnu gpg gpgv" in result.stderr
+    assert "there is no apt-get here" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("update", "also"),
+    [("true", ""), ("echo 'E: no such suite' >&2; exit 7", "exit code 7: no such suite")],
+)
+def test_what_apt_says_is_the_reason(machine: Machine, update: str, also: str) -> None:
+    """Root or not was not the trouble, and nothing is said of it."""
+    machine.put("apt-get", LOCKED.format(update=update))
+    machine.finish_venv()
+
+    result = machine.run()
+
+    last = result.stderr.splitlines()[-1]
+    assert result.returncode == 1
+    assert "install failed with exit code 100: dpkg was interrupted" in last
+    assert also in last
+    assert ("apt-get update" in last) == bool(also)
+    assert "W: that is only a warning" in result.stderr
+    assert "sudo" not in result.stderr
+
+
+def test_without_leave_to_install(machine: Machine) -> None:
+    machine.put_apt(PROGRAMS)
+    machine.put("sudo", "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    machine.finish_venv()
+
+    result = machine.run("-c", NOT_ROOT)
+
+    assert result.returncode == 1
+    assert "neither root nor sudo without a password" in result.stderr
+    assert not machine.log.exists()
 
 
 def test_an_installation_that_changes_nothing_is_no_success(machine: Machine) -> None:
