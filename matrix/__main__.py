@@ -51,7 +51,7 @@ def _run(cell: Cell, *, write: bool) -> bool:
     os.environ["STEPVISOR_QEMU"] = str(program)
     os.environ.pop("STEPVISOR_GUEST", None)
     if cell.kernel != BARE:
-        os.environ["STEPVISOR_GUEST"] = cell.kernel
+        os.environ["STEPVISOR_GUEST"] = os.environ["STEPVISOR_TEST_RELEASES"] = cell.kernel
         versions += f", Linux {default_guest(_say).release}"
     _say(f"{versions}: {cell.kernel}")
     done = [_output([*_PYTEST, *cell.tests])]

@@ -63,11 +63,17 @@ def _unpack(packages: tuple[Path, ...], directory: Path) -> None:
 
 
 def _write_wrapper(directory: Path) -> None:
-    """A program that runs QEMU by the dynamic linker and libraries that lie beside it."""
-    linker = next(directory.glob("usr/lib*/ld-linux-*.so.*"), None)
+    """A program that runs QEMU by the dynamic linker and libraries that lie beside it.
+
+    Libraries of before Debian 13 lie in lib and usr/lib, and what has the linker's usual name is a
+    link to the linker of the machine.
+    """
+    roots = [root for name in ("lib", "usr/lib") if (root := directory / name).is_dir()]
+    linkers = (path for root in roots for path in root.rglob("ld-linux-*.so.*"))
+    linker = next((path for path in linkers if not path.is_symlink()), None)
     if linker is None or not (directory / _BINARY).is_file():
         raise SetupError(f"{directory}: the packages have no dynamic linker or no {_BINARY}")
-    folders = {path.parent for path in directory.glob("usr/lib/**/lib*.so.*")}
+    folders = {path.parent for root in roots for path in root.rglob("lib*.so.*")}
     command = [
         *(linker, "--library-path", ":".join(sorted(map(str, folders)))),
         *(directory / _BINARY, "-L", directory / _DATA),

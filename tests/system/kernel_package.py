@@ -1,13 +1,14 @@
 """Debian's packages of kernels: a kernel and, out of the same package, its modules."""
 
+import contextlib
 import lzma
-import shutil
 from pathlib import Path
 
+from stepvisor.errors import ArchiveError
 from stepvisor.guest.apt import AptArchive
 from stepvisor.guest.archive import extract_from_deb
-from stepvisor.guest.cache import cache_directory, locked, scratch_directory
-from stepvisor.guest.distribution import FLAVOURS, RELEASES, fetch
+from stepvisor.guest.cache import cache_directory, locked, replace_directory, scratch_directory
+from stepvisor.guest.distribution import DEFAULT_FLAVOUR, FLAVOURS, RELEASES, fetch
 from stepvisor.guest.image import KernelImage, parse_image
 from stepvisor.guest.initramfs import build_initramfs
 
@@ -15,18 +16,19 @@ __all__ = ("KernelPackage",)
 
 
 class KernelPackage:
-    """The kernel for virtual machines of one release, kept in the user's cache."""
+    """A kernel of Debian's by release, or RELEASE-FLAVOUR; kept in the user's cache."""
 
-    def __init__(self, release: str) -> None:
-        self._path = _package(release)
+    def __init__(self, name: str) -> None:
+        release, _, flavour = name.partition("-")
+        self._paths = _packages(release, flavour or DEFAULT_FLAVOUR)
 
     def kernel(self) -> KernelImage:
         name = r"boot/vmlinuz-.*|usr/lib/modules/[^/]+/vmlinuz"
-        return parse_image(extract_from_deb(self._path, name), self._path)
+        return parse_image(self._extract(name), self._paths[0])
 
     def module(self, name: str) -> bytes:
         """The file of a module, unpacked: the guest's insmod takes no other."""
-        data = extract_from_deb(self._path, rf"(usr/)?lib/modules/.*/{name}\.ko(\.xz)?")
+        data = self._extract(rf"(usr/)?lib/modules/.*/{name}\.ko(\.xz)?")
         return lzma.decompress(data) if data.startswith(b"\xfd7zXZ\0") else data
 
     def initrd(self, *modules: str) -> bytes:
@@ -34,17 +36,27 @@ class KernelPackage:
         files = {f"{name}.ko": self.module(name) for name in modules}
         return build_initramfs(fetch().busybox.read_bytes(), files)
 
+    def _extract(self, pattern: str) -> bytes:
+        for path in self._paths[:-1]:
+            with contextlib.suppress(ArchiveError):
+                return extract_from_deb(path, pattern)
+        return extract_from_deb(self._paths[-1], pattern)
 
-def _package(release: str) -> Path:
-    directory = cache_directory() / "tests" / "packages" / release
-    with locked(directory, lambda: None):
-        found = sorted(directory.glob("*.deb"))
-        return found[-1] if found else _download(release, directory)
+
+def _packages(release: str, flavour: str) -> list[Path]:
+    directory = cache_directory() / "tests" / "packages" / f"{release}-{flavour}"
+    with locked(directory.parent, lambda: None):
+        if not directory.is_dir():
+            with scratch_directory(directory.parent) as work:
+                replace_directory(_download(release, flavour, work), directory)
+        return sorted(directory.glob("*.deb"))
 
 
-def _download(release: str, directory: Path) -> Path:
-    with scratch_directory(directory) as work:
-        archive = AptArchive(RELEASES[release], work)
-        (name,) = (n for n in archive.depends(FLAVOURS["cloud"]) if n.startswith("linux-image-"))
+def _download(release: str, flavour: str, work: Path) -> Path:
+    """From 7.1 on a kernel and its modules are packages of their own."""
+    archive = AptArchive(RELEASES[release], work)
+    (image,) = (n for n in archive.depends(FLAVOURS[flavour]) if n.startswith("linux-image-"))
+    parts = ("linux-binary-", "linux-modules-")
+    for name in (image, *(n for n in archive.depends(image) if n.startswith(parts))):
         package = archive.download(name)
-        return Path(shutil.move(package, directory / package.name))
+    return package.parent

@@ -28,7 +28,7 @@ SET_UP = (
 
 
 _RELEASES = os.environ.get("STEPVISOR_TEST_RELEASES", "6.12,6.1").split(",")
-"""Of Debian's kernels; `make test-kernels` takes more of them."""
+"""Of Debian's kernels, RELEASE or RELEASE-FLAVOUR; `make test-kernels` takes more of them."""
 
 
 @pytest.fixture(scope="module", params=_RELEASES)

@@ -13,12 +13,16 @@ from test_initramfs import program
 KERNEL_PATH = "./boot/vmlinuz-6.99.0-test"
 
 
-def make_deb(files: Mapping[str, bytes], compression: str = ".xz") -> bytes:
-    """A .deb with these files, members in dpkg's order."""
+def make_deb(files: Mapping[str, bytes | Path], compression: str = ".xz") -> bytes:
+    """A .deb with these files, a path for a link to it, members in dpkg's order."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
+            if isinstance(data, Path):
+                entry.type, entry.linkname = tarfile.SYMTYPE, str(data)
+                tar.addfile(entry)
+                continue
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
     pack = {"": bytes, ".xz": lzma.compress, ".gz": gzip.compress}.get(compression, bytes)

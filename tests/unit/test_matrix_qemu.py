@@ -9,16 +9,17 @@ from fake_packages import make_deb
 from matrix import qemu
 from stepvisor.errors import SetupError
 
+LINKER_NAME = "x86_64-linux-gnu/ld-linux-x86-64.so.2"
 LINKER = b"#!/bin/sh\nprintf '%s\\n' \"$@\"\n"
 
 
 class FakeArchive:
     """Two packages: a program, and the C library of its release."""
 
-    files = (
+    files: tuple[dict[str, bytes | Path], ...] = (
         {"./usr/bin/qemu-system-aarch64": b"program"},
         {
-            "./usr/lib64/ld-linux-x86-64.so.2": LINKER,
+            f"./usr/lib/{LINKER_NAME}": LINKER,
             "./usr/lib/x86_64-linux-gnu/libc.so.6": b"library",
         },
     )
@@ -47,16 +48,24 @@ def _archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def test_the_linker_of_its_release_runs_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("root", ["", "usr/"], ids=["Debian 12", "Debian 13"])
+def test_the_linker_of_its_release_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    """Not the machine's, to which the usual name may be a link."""
     lines: list[str] = []
+    program_files, libraries = FakeArchive.files
+    moved = {name.replace("usr/", root): data for name, data in libraries.items()}
+    usual = {f"./{root}lib64/ld-linux-x86-64.so.2": Path(f"/{root}lib/{LINKER_NAME}")}
+    monkeypatch.setattr(FakeArchive, "files", (program_files, {**moved, **usual}))
     program = qemu.qemu_program("11", lines.append)
     base = tmp_path / "stepvisor/qemu/11"
 
     assert program == base / "qemu-system-aarch64"
-    (base / "usr/lib64/ld-linux-x86-64.so.2").chmod(0o755)  # the test's packages have no modes
+    (base / f"{root}lib/{LINKER_NAME}").chmod(0o755)  # the test's packages have no modes
     assert subprocess.check_output([program, "-M", "virt"], text=True).splitlines() == [
         "--library-path",
-        f"{base}/usr/lib/x86_64-linux-gnu",
+        f"{base}/{root}lib/x86_64-linux-gnu",
         f"{base}/usr/bin/qemu-system-aarch64",
         *("-L", f"{base}/usr/share/qemu"),
         *("-M", "virt"),
