@@ -44,7 +44,7 @@ class CommandLine:
                 continue
         return found
 
-    def wait_gone(self, seconds: float = 5.0) -> list[int]:
+    def wait_gone(self, seconds: float = 60.0) -> list[int]:
         """What is still there after at most `seconds`."""
         wait_until(lambda: not self.descendants(), seconds)
         return self.descendants()
@@ -58,3 +58,10 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
             return True
         time.sleep(0.02)
     return condition()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of all threads of a process up to now, its own and the system's for it."""
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    fields = text.rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -85,7 +85,7 @@ def test_signal(command_line: CommandLine, number: signal.Signals, code: int) ->
         assert any(is_qemu(pid) for pid in command_line.descendants())
 
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
 
     assert process.returncode == code
     assert errors == ""
@@ -94,10 +94,10 @@ def test_signal(command_line: CommandLine, number: signal.Signals, code: int) ->
 
 def test_signal_while_booting(command_line: CommandLine) -> None:
     with command_line.start("trace", "-e", "vfs_read", "--run", "true") as process:
-        assert wait_until(lambda: any(map(is_qemu, command_line.descendants())), 20)
+        assert wait_until(lambda: any(map(is_qemu, command_line.descendants())), 60)
 
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
 
     assert (process.returncode, errors) == (130, "")
     assert command_line.wait_gone() == []
@@ -107,7 +107,7 @@ def test_ctrl_c_prints_the_summary(command_line: CommandLine) -> None:
     with command_line.start(*TRACE) as process:
         wait_for_hits(process)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
 
     assert output.splitlines()[-1].endswith("s of guest run time")
 
@@ -119,7 +119,7 @@ def test_closed_pipe(command_line: CommandLine) -> None:
         process.stdout.close()
         assert process.stderr is not None
         errors = process.stderr.read()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
     assert (process.returncode, errors) == (141, "")
     assert command_line.wait_gone() == []
@@ -161,21 +161,21 @@ def test_qemu_killed_is_reported() -> None:
 def trace_and_kill(guest: stepvisor.Guest) -> None:
     with guest.trace("vfs_read"):
         os.kill(guest.pid, signal.SIGKILL)
-        guest.run("true", timeout=10)
+        guest.run("true", timeout=60)
 
 
 def test_guest_power_off_is_reported() -> None:
     with stepvisor.boot() as guest:
         guest.wait_ready()
         with pytest.raises(stepvisor.StepvisorError, match=r"powered off|ended"):
-            guest.run("poweroff -f", timeout=20)
+            guest.run("poweroff -f", timeout=60)
 
 
 def test_panic_is_reported_with_the_last_words() -> None:
     with stepvisor.boot() as guest:
         guest.wait_ready()
         with pytest.raises(stepvisor.StepvisorError, match="sysrq triggered crash"):
-            guest.run("echo c > /proc/sysrq-trigger", timeout=20)
+            guest.run("echo c > /proc/sysrq-trigger", timeout=60)
 
 
 def test_close_while_starting_is_idempotent() -> None:

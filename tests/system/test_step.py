@@ -169,13 +169,14 @@ def test_exclusive_sequences_are_stepped(guest: stepvisor.Guest, cpu: str) -> No
         for instruction in decoder.disasm(code, 0)
         if re.match(r"stl?x[rp]", instruction.mnemonic)
     ]
-    status = [
-        int(record["x"][int(record["word"]) >> 16 & 31])
-        for record in records[np.isin(records["word"], stores)]
-    ]
-    assert (len(status) > 5) == (cpu == "cortex-a57")
-    # One that an interrupt breaks up tries again.
-    assert status.count(0) >= len(status) - 2
+    tried = records[np.isin(records["word"], stores)]
+    last_status = {
+        int(record["instruction_address"]): int(record["x"][int(record["word"]) >> 16 & 31])
+        for record in tried
+    }
+    assert (len(tried) > 5) == (cpu == "cortex-a57")
+    # One that an interrupt breaks up tries again: how often, the load of the machine decides.
+    assert not any(last_status.values())
 
 
 def test_steps_say_where_and_what(guest: stepvisor.Guest) -> None:

@@ -130,15 +130,15 @@ def test_a_callback_that_fails(guest: stepvisor.Guest, caplog: pytest.LogCapture
         return Answer.DENY
 
     expected = {
-        raises: "raised RuntimeError('no idea about PRIVILEGED_CALL')",
-        nonsense: "returned 'maybe', which is no Answer",
-        late: "did not answer in time",
+        raises: (60, "raised RuntimeError('no idea about PRIVILEGED_CALL')"),
+        nonsense: (60, "returned 'maybe', which is no Answer"),
+        late: (0.1, "did not answer in time"),
     }
-    for callback, words in expected.items():
+    for callback, (timeout, words) in expected.items():
         before = len(guest.troubles)
         with (
             caplog.at_level(logging.WARNING, "stepvisor"),
-            guest.on(Event.PRIVILEGED_CALL, timeout=0.1)(callback),
+            guest.on(Event.PRIVILEGED_CALL, timeout=timeout)(callback),
         ):
             caplog.clear()
             assert switch(guest, 0) == ""
@@ -351,7 +351,7 @@ def test_a_callback_that_leaves_and_one_that_hangs(guest: stepvisor.Guest) -> No
     def leave(_: GuestEvent) -> Answer:
         sys.exit("enough")
 
-    with guest.on(Event.PRIVILEGED_CALL)(leave):
+    with guest.on(Event.PRIVILEGED_CALL, timeout=60)(leave):
         assert switch(guest, 0) == ""
         assert switch(guest, 1) == ""
     assert all("raised SystemExit('enough')" in t.what for t in guest.troubles[before:])
@@ -365,7 +365,7 @@ def test_a_callback_that_leaves_and_one_that_hangs(guest: stepvisor.Guest) -> No
 
     with guest.on(Event.PRIVILEGED_CALL, timeout=0.1)(hang):
         assert switch(guest, 0) == ""
-        assert wait_until(lambda: len(guest.troubles) > before, 10)
+        assert wait_until(lambda: len(guest.troubles) > before, 60)
         assert "did not answer in time" in guest.troubles[before].what
         assert online(guest) == "0"
         go_on.set()
@@ -393,9 +393,9 @@ def test_pause(guest: stepvisor.Guest) -> None:
     """A paused guest stands still, takes commands, and goes on."""
     guest.pause()
     guest.pause()
-    assert wait_until(lambda: standing(guest), 10)
+    assert wait_until(lambda: standing(guest), 60)
     with guest.trace("vfs_read") as trace:
-        assert standing(guest)
+        assert wait_until(lambda: standing(guest), 60)
         guest.resume()
         guest.run(READS)
     assert sum(hit.regs.x2 == 5 for hit in trace) == 300

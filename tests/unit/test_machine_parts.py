@@ -433,7 +433,7 @@ def running(pid: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while running(pid) and time.monotonic() < deadline:
         time.sleep(0.01)  # no event tells of a stranger's end
     return not running(pid)
