@@ -108,7 +108,7 @@ def test_boot_on_a_terminal(command_line: CommandLine, typed: bytes, code: int) 
         os.write(ours, b"\x03echo $((6 * 7))\r")
         read_until(ours, b"42")
         os.write(ours, typed)
-        assert process.wait(30) == code
+        assert process.wait(60) == code
     after = subprocess.run(["stty", "-g"], stdin=theirs, capture_output=True, check=True).stdout
     os.close(ours)
     os.close(theirs)

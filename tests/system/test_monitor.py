@@ -62,7 +62,7 @@ def test_an_exception_at_el2_is_reported() -> None:
         guest.wait_ready()
         with pytest.raises(MonitorError, match=r"vector 0x[0-9a-f]+, esr 0x[0-9a-f]+"):
             guest.monitor.crash()
-        text = guest.console.expect(re.compile(rb"x30 0x[0-9a-f]{16}"), 10).string
+        text = guest.console.expect(re.compile(rb"x30 0x[0-9a-f]{16}"), 60).string
 
     assert re.search(rb"(?i)\besr\b.*0x[0-9a-f]+", text)
     assert re.search(rb"(?i)\bfar\b.*0x[0-9a-f]+", text)
@@ -143,6 +143,6 @@ def test_no_threads_spin_while_idle(command_line: CommandLine) -> None:
         assert wait_until(lambda: False, 2.0) is False
         used = cpu_seconds(process.pid) - before
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
     assert used < 0.3

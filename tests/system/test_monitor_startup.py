@@ -28,7 +28,7 @@ def test_self_test_names_the_feature(cpu: str, flag: wire.Flag, feature: str) ->
         with pytest.raises(MonitorError, match=f"self-test failed: {feature}"):
             guest.start()
 
-        assert guest.machine.wait_ended(20)
+        assert guest.machine.wait_ended(60)
         assert "stepvisor: start-up check failed: " in guest.text
         assert "READY" not in guest.text
 
@@ -55,7 +55,7 @@ def test_other_build_is_refused(name: str) -> None:
         with pytest.raises(MonitorError, match=r"ABI: .*different builds"):
             guest.start()
 
-        assert guest.machine.wait_ended(20)
+        assert guest.machine.wait_ended(60)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_exception_at_el2_has_last_words(cpu: str) -> None:
         with pytest.raises(MonitorError, match="exception of its own") as caught:
             guest.monitor.crash()
 
-        assert guest.machine.wait_ended(20)
+        assert guest.machine.wait_ended(60)
         numbers = {
             name: int(number, 16)
             for name, number in re.findall(r"(\w+) 0x([0-9a-f]+)", str(caught.value))

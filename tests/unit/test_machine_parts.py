@@ -310,7 +310,7 @@ class TestConsole:
         """What has come, what comes later, in pieces; and where it was."""
         guest, theirs, echoed = console
         theirs.sendall(b"one two\n")
-        assert guest.expect(b"two", 5)
+        assert guest.expect(b"two", 60)
         position = guest.position
         threading.Timer(0.02, theirs.sendall, (b"thr",)).start()
         threading.Timer(0.04, theirs.sendall, (b"ee 3\n",)).start()
@@ -324,7 +324,7 @@ class TestConsole:
     ) -> None:
         guest, theirs, _ = console
         theirs.sendall(b"ready\n")
-        guest.expect(b"ready\n", 5)
+        guest.expect(b"ready\n", 60)
 
         with pytest.raises(GuestError, match=r"did not print it within 0\.05 s.*ready"):
             guest.expect(b"ready", 0.05, guest.position)
@@ -350,7 +350,7 @@ class TestConsole:
     ) -> None:
         guest, theirs, _ = console
         theirs.sendall(b"x" * (3 << 20) + b"end")
-        guest.expect(b"end", 20)
+        guest.expect(b"end", 60)
 
         assert guest.position == (3 << 20) + 3
         assert len(guest.text()) == 1 << 20
@@ -361,7 +361,7 @@ class TestProcess:
     def test_exit_code_and_last_words(self) -> None:
         process = BoundProcess([sys.executable, "-c", "import sys; sys.exit('no luck')"], ())
 
-        assert process.wait(20)
+        assert process.wait(60)
         assert (process.exit_code, process.last_words()) == (1, "no luck")
         process.close()
         assert process.last_words() == ""
@@ -379,7 +379,7 @@ class TestProcess:
     def test_a_program_that_is_missing(self) -> None:
         process = BoundProcess(["/nonexistent/program"], ())
 
-        assert process.wait(20)
+        assert process.wait(60)
         assert process.exit_code == 127
         assert "/nonexistent/program" in process.last_words()
         process.close()
