@@ -157,7 +157,7 @@ class _Reader:
         return np.frombuffer(raw, _ELF_SYMBOL, count=len(raw) // _ELF_SYMBOL.itemsize)
 
     def _texts(self, address: int, places: npt.NDArray[np.uint32]) -> bytes:
-        last = int(places.max()) if len(places) else 0
+        last = int(np.max(places, initial=0))
         return self._budget.read(address, last + _LONGEST_NAME)
 
     def _number(self, offset: int, size: int = 8) -> int:
