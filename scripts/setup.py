@@ -23,6 +23,7 @@ _PACKAGES = {
     "qemu-system-aarch64": "qemu-system-arm",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "gpg": "gpg",
+    "gpg-agent": "gpg-agent",
     "gpgv": "gpgv",
 }
 """Program -> Debian package."""

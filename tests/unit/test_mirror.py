@@ -83,8 +83,8 @@ class Server:
 @pytest.fixture(scope="session")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GnuPG home with a key, and its public half as keyring.gpg."""
-    if shutil.which("gpg") is None or shutil.which("gpgv") is None:
-        pytest.skip("gpg and gpgv are not installed")
+    if missing := [name for name in ("gpg", "gpg-agent", "gpgv") if not shutil.which(name)]:
+        pytest.skip(f"{' and '.join(missing)} not installed")
     home = tmp_path_factory.mktemp("gnupg")
     home.chmod(0o700)
     gpg(home, "--passphrase", "", "--quick-gen-key", "test <t@example.com>", "ed25519", "sign")
