@@ -178,3 +178,12 @@ def test_command_line_of_what_does_not_end(command_line: CommandLine) -> None:
     assert "stepping from ksys_read did not come to its end" in done.stderr
     assert "stepping ended before the end that was asked for" in done.stdout.splitlines()[-1]
     assert " instructions, " in done.stdout.splitlines()[-2]
+
+
+def test_a_command_that_never_calls_it(command_line: CommandLine) -> None:
+    """The step ends with the command, long before its timeout, and what it printed is shown."""
+    done = command_line.run("step", "vfs_mkdir", "--timeout", f"{FAR:g}", "--run", "echo none")
+
+    assert done.returncode == 1
+    assert "vfs_mkdir was not called before `echo none` ended" in done.stderr
+    assert "none\n" in done.stderr.splitlines(keepends=True)

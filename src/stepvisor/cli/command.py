@@ -62,7 +62,6 @@ class GuestCommand:
         self._thread = threading.Thread(target=self._run, name="command", daemon=True)
         self._thread.start()
 
-    @property
     def ended(self) -> bool:
         """Whether it is over, one way or the other."""
         return not self._thread.is_alive()

@@ -12,6 +12,7 @@ from stepvisor.cli.command import (
     set_up,
 )
 from stepvisor.cli.exit_codes import INCOMPLETE, INTERRUPTED
+from stepvisor.errors import GuestError
 from stepvisor.symbols.modules import SEPARATOR
 from stepvisor.trace.ending import Ending
 from stepvisor.trace.guest import Guest
@@ -97,19 +98,31 @@ def _print_steps(
     guest: Guest, stepping: Stepping, args: argparse.Namespace, count: StepCount
 ) -> bool:
     """Print every step, then what the command in the guest said; whether Ctrl-C ended it."""
-    view = stepjson if args.json else steptext
+    command: GuestCommand | None = None
     try:
         with stepping:
-            command = GuestCommand(guest, args.command) if args.command is not None else None
-            if not args.json:
-                sys.stdout.write(steptext.HEADER)
-            for step in count.watch(stepping):
-                sys.stdout.write(view.format_step(step))
+            if args.command is not None:
+                command = GuestCommand(guest, args.command)
+                stepping.caused_by(f"`{args.command}`", command.ended)
+            _print_all(stepping, count, as_json=args.json)
         if command is not None and stepping.ending is not Ending.GUEST:
             _report(command, args.timeout)
     except KeyboardInterrupt:
         return True
+    except GuestError:
+        if command is not None and command.ended():
+            # What it said may be the reason.
+            command.report()
+        raise
     return False
+
+
+def _print_all(stepping: Stepping, count: StepCount, *, as_json: bool) -> None:
+    view = stepjson if as_json else steptext
+    if not as_json:
+        sys.stdout.write(steptext.HEADER)
+    for step in count.watch(stepping):
+        sys.stdout.write(view.format_step(step))
 
 
 def _stepping(guest: Guest, args: argparse.Namespace) -> Stepping:
@@ -127,5 +140,5 @@ def _stepping(guest: Guest, args: argparse.Namespace) -> Stepping:
 def _report(command: GuestCommand, timeout: float) -> None:
     """A command that goes on for longer than anybody wants to wait is not waited for."""
     command.wait(timeout)
-    if command.ended:
+    if command.ended():
         command.report()

@@ -138,7 +138,7 @@ def _stream(guest: Guest, trace: Trace, args: argparse.Namespace, output: "_Outp
     try:
         command = GuestCommand(guest, args.command) if args.command is not None else None
         while time.monotonic() < deadline and not output.full:
-            if command is not None and command.ended:
+            if command is not None and command.ended():
                 command.report()
                 break
             output.write(trace.read(_POLL_SECONDS))

@@ -12,6 +12,7 @@ from stepvisor.errors import GuestError
 from stepvisor.monitor.events import EVENT_DTYPE
 from stepvisor.monitor.interface import Backend, Policy, ProbeRequest
 from stepvisor.monitor.vocabulary import Event, StepEnd, StepOption, TaskFilter, Until
+from stepvisor.trace.cause import Cause
 from stepvisor.trace.ending import Ending, find_end
 from stepvisor.trace.events import Callback, Consumer, EventHub
 from stepvisor.trace.step import Names, Step, StepReader
@@ -69,6 +70,7 @@ class Stepping:
         self._reader: StepReader | None = None
         self._check = check if check is not None else backend.check
         self._gone = gone
+        self._cause: Cause | None = None
         self.ending: Ending | None = None
         """Why stepping ended, as far as has been read; None while it goes on or is given up."""
         self.reason = ""
@@ -95,6 +97,13 @@ class Stepping:
     def lost(self) -> int:
         """Records that full rings dropped meanwhile."""
         return self._consumer.lost
+
+    def caused_by(self, cause: str, over: Callable[[], bool]) -> None:
+        """Do not wait for a call any more when `over` says that what was to call has ended.
+
+        `cause` names it in the :class:`~stepvisor.GuestError` that iterating raises then.
+        """
+        self._cause = Cause(cause, over, self._consumer.sync)
 
     def __enter__(self) -> Self:
         """Arm.
@@ -206,7 +215,9 @@ class Stepping:
         return records[: end + 1]
 
     def _look(self) -> None:
-        """End when the code that is waited for has gone with its module."""
+        """End when what is waited for cannot come: its module is gone, or who was to call it."""
+        if not self.started and self._cause is not None and self._cause.is_over():
+            raise GuestError(self._not_called(f"before {self._cause.name} ended"))
         for place in self._gone():
             if not self.started and place.slot == self._probes[0].slot:
                 raise GuestError(f"{place.label} was not called before its module was unloaded")
@@ -234,9 +245,8 @@ class Stepping:
     def _too_late(self) -> GuestError:
         label = self._probes[0].label
         if self._reader is None:
-            who = f" by {self._task.name.decode(errors='replace')!r}" if self._task else ""
             message = (
-                f"{label} was not called{who} within {self._timeout:g} s;"
+                f"{self._not_called(f'within {self._timeout:g} s')};"
                 " run something in the guest that calls it"
             )
         else:
@@ -245,3 +255,7 @@ class Stepping:
                 f" after {self.taken:,} events; the guest may wait for something"
             )
         return GuestError(message)
+
+    def _not_called(self, when: str) -> str:
+        who = f" by {self._task.name.decode(errors='replace')!r}" if self._task else ""
+        return f"{self._probes[0].label} was not called{who} {when}"
