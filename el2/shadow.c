@@ -217,26 +217,28 @@ static void leave_batch(struct shadow *shadow)
 }
 
 /*
- * All pages of a batch change over at once: one flush for any number of pages. What is mapped already is changed
- * where it is, between break and make, when nobody can fetch from it: that needs no memory, so it cannot fail.
+ * All pages of a batch change over at once: one flush for any number of pages. A page is copied, and a shadow
+ * changed, between break and make, when nobody can fetch from the shadow or write to the page unseen.
  */
-static void commit_batch(struct batch batch)
+static void make_batch(struct batch batch)
 {
 	u32 next;
 
-	for (u32 i = batch.first; i; i = listed(i)->next)
-		if (listed(i)->fresh)
-			fill(listed(i));
-	break_batch(&batch);
 	for (u32 i = batch.first; i; i = next) {
 		struct shadow *shadow = listed(i);
 
 		next = shadow->next;
-		if (!shadow->fresh && shadow->first_slot)
+		if (shadow->first_slot)
 			fill(shadow);
 		map_shadow(shadow);
 		leave_batch(shadow);
 	}
+}
+
+static void commit_batch(struct batch batch)
+{
+	break_batch(&batch);
+	make_batch(batch);
 }
 
 static u32 check_probe(const struct sv_probe_descriptor *probe)
@@ -353,16 +355,35 @@ static void drop_added(struct shadow *shadow)
 	}
 }
 
-/* Nothing of a refused batch has been mapped: its probes and fresh shadows just go. */
-static void drop_batch(struct batch batch)
+/* What a refused batch has added goes again. */
+static void drop_batch(const struct batch *batch)
+{
+	for (u32 i = batch->first; i; i = listed(i)->next)
+		drop_added(listed(i));
+}
+
+/* Before anything of it was broken or mapped: its fresh shadows just go, too. */
+static void forget_batch(struct batch batch)
 {
 	u32 next;
 
+	drop_batch(&batch);
 	for (u32 i = batch.first; i; i = next) {
 		next = listed(i)->next;
-		drop_added(listed(i));
 		leave_batch(listed(i));
 	}
+}
+
+/* The guest may have replaced an instruction for as long as its page was not broken. */
+static u32 check_words(const struct sv_probe_descriptor *probes, u32 count, u32 *failed)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (slot_instruction(slot_at(probes[i].slot)) == probes[i].word)
+			continue;
+		*failed = i;
+		return SV_STATUS_WORD_CHANGED;
+	}
+	return SV_STATUS_OK;
 }
 
 static void settle(const struct sv_probe_descriptor *probes, u32 count)
@@ -371,27 +392,48 @@ static void settle(const struct sv_probe_descriptor *probes, u32 count)
 		slot_set_state(slot_at(probes[i].slot), SLOT_ARMED);
 }
 
-u32 shadow_arm(const struct sv_probe_descriptor *probes, u32 count, u32 *failed)
+static u32 add_probes(struct batch *batch, const struct sv_probe_descriptor *probes, u32 count,
+		      u32 *failed)
 {
-	struct batch batch = { 0 };
 	u32 status = SV_STATUS_OK;
-	u32 i;
 
-	lock_take(&lock);
-	for (i = 0; i < count && status == SV_STATUS_OK; i++) {
+	for (u32 i = 0; i < count && status == SV_STATUS_OK; i++) {
+		*failed = i;
 		/* In order of address, or a page without a shadow would get two. */
 		if (i && probes[i].ipa < probes[i - 1].ipa)
 			status = SV_STATUS_BAD_ARGUMENT;
 		else
-			status = add_probe(&batch, &probes[i]);
+			status = add_probe(batch, &probes[i]);
 	}
-	if (status == SV_STATUS_OK) {
+	return status;
+}
+
+static u32 settle_batch(struct batch batch, const struct sv_probe_descriptor *probes, u32 count,
+			u32 *failed)
+{
+	u32 status;
+
+	break_batch(&batch);
+	status = check_words(probes, count, failed);
+	if (status == SV_STATUS_OK)
 		settle(probes, count);
-		commit_batch(batch);
-	} else {
-		*failed = i - 1;
-		drop_batch(batch);
-	}
+	else
+		drop_batch(&batch);
+	make_batch(batch);
+	return status;
+}
+
+u32 shadow_arm(const struct sv_probe_descriptor *probes, u32 count, u32 *failed)
+{
+	struct batch batch = { 0 };
+	u32 status;
+
+	lock_take(&lock);
+	status = add_probes(&batch, probes, count, failed);
+	if (status == SV_STATUS_OK)
+		status = settle_batch(batch, probes, count, failed);
+	else
+		forget_batch(batch);
 	lock_release(&lock);
 	return status;
 }
