@@ -98,17 +98,19 @@ static void open_reservation(struct vcpu *v)
 	const struct exclusive_access *access = &exclusive->access;
 	u32 size = exclusive_size(access);
 	ipa_t address;
+	u64 fsc = exclusive_translate(v, exclusive->va, size, false, &address);
 
-	exclusive->open = false;
-	if (exclusive_translate(v, exclusive->va, size, false, &address) != NO_FAULT)
+	/* Also where the store will be refused: one that just failed would be tried for ever. */
+	exclusive->open = fsc == NO_FAULT || fsc == FSC_UNSUPPORTED_EXCLUSIVE;
+	if (!exclusive->open)
 		return;
-	exclusive->open = true;
 	exclusive->address = address;
 	exclusive->size = size;
 	exclusive->loaded_va = exclusive->va;
 	exclusive->pc = v->step.pc;
 	/* Of what went to the zero register the guest knows nothing: then any later value does as well. */
-	if (access->t == ZERO_REGISTER || (access->pair && access->t2 == ZERO_REGISTER))
+	if (fsc == NO_FAULT &&
+	    (access->t == ZERO_REGISTER || (access->pair && access->t2 == ZERO_REGISTER)))
 		exclusive_read(address, size, exclusive->loaded);
 	else
 		exclusive_data(v, access, exclusive->loaded);

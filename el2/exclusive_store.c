@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exclusive_store.h"
 
+#include "aarch32.h"
 #include "access_flag.h"
 #include "arch_gen.h"
+#include "memory.h"
 #include "monitor.h"
 #include "stage2.h"
 #include "sysreg.h"
@@ -11,6 +13,9 @@
 #define ATTEMPTS 1000
 
 #define PAN_TRANSLATES 2UL /* FEAT_PAN2 */
+
+/* With FEAT_LSE2 an access may lie anywhere inside of so many bytes, aligned. */
+#define CONTAINER 16UL
 
 static void translate_at_el1(u64 va, bool write, bool pan)
 {
@@ -81,11 +86,19 @@ static u64 translate_write(const struct vcpu *v, u64 va)
 	return par;
 }
 
+static bool is_aligned(const struct vcpu *v, u64 va, u32 size)
+{
+	bool needed = is_aarch32(v->frame.pstate) || (read_sysreg(sctlr_el1) & SCTLR_EL1_A) ||
+		      !FIELD(read_sysreg(id_aa64mmfr2_el1), ID_AA64MMFR2_EL1_AT);
+
+	return va % size == 0 || (!needed && va % CONTAINER + size <= CONTAINER);
+}
+
 u64 exclusive_translate(struct vcpu *v, u64 va, u32 size, bool write, ipa_t *address)
 {
 	u64 par = write ? translate_write(v, va) : translate_in_any_view(v, va, false);
 
-	if (va % size)
+	if (!is_aligned(v, va, size))
 		return FSC_ALIGNMENT;
 	if (par & PAR_EL1_F)
 		return par & PAR_EL1_FAULT_S ? FSC_EXTERNAL : FIELD(par, PAR_EL1_FAULT_FST);
@@ -94,26 +107,22 @@ u64 exclusive_translate(struct vcpu *v, u64 va, u32 size, bool write, ipa_t *add
 	return guest_ram_holds(address->raw, size) ? NO_FAULT : FSC_UNSUPPORTED_EXCLUSIVE;
 }
 
+/* The words around what is accessed, one by one: who needs them of one moment compares them again. */
+static const void *read_container(ipa_t address, u64 *words)
+{
+	const volatile u64 *from = pa_to_pointer(ipa_identity(ipa(address.raw & ~(CONTAINER - 1))));
+
+	words[0] = from[0];
+	words[1] = from[1];
+	return (const u8 *)words + address.raw % CONTAINER;
+}
+
 void exclusive_read(ipa_t address, u32 size, u64 *data)
 {
-	const void *from = pa_to_pointer(ipa_identity(address));
+	u64 words[2];
 
 	data[0] = data[1] = 0;
-	switch (size) {
-	case 1:
-		data[0] = *(const volatile u8 *)from;
-		break;
-	case 2:
-		data[0] = *(const volatile u16 *)from;
-		break;
-	case 4:
-		data[0] = *(const volatile u32 *)from;
-		break;
-	default:
-		data[0] = *(const volatile u64 *)from;
-		if (size > 8)
-			data[1] = ((const volatile u64 *)from)[1];
-	}
+	memcpy(data, read_container(address, words), size);
 }
 
 /*
@@ -170,16 +179,45 @@ static u32 attempt_pair(void *to, const u64 *expected, const u64 *data)
 	return result;
 }
 
-bool exclusive_replace(ipa_t address, u32 size, const u64 *expected, const u64 *data)
+static bool is_same(const u8 *left, const u8 *right, u32 size)
+{
+	for (u32 i = 0; i < size; i++)
+		if (left[i] != right[i])
+			return false;
+	return true;
+}
+
+/* Of what is not aligned: with the bytes around it as they are. When those change meanwhile it is tried again. */
+static u32 attempt_inside(ipa_t address, u32 size, const u64 *expected, const u64 *data)
+{
+	u64 words[2], wanted[2];
+
+	if (!is_same(read_container(address, words), (const u8 *)expected, size))
+		return 2;
+	wanted[0] = words[0];
+	wanted[1] = words[1];
+	memcpy((u8 *)wanted + address.raw % CONTAINER, data, size);
+	return attempt_pair(pa_to_pointer(ipa_identity(ipa(address.raw & ~(CONTAINER - 1)))), words,
+			    wanted) != 0;
+}
+
+static u32 attempt_any(ipa_t address, u32 size, const u64 *expected, const u64 *data)
 {
 	void *to = pa_to_pointer(ipa_identity(address));
 	u64 unused = size < 8 ? 64 - 8UL * size : 0;
-	u64 wanted = expected[0] << unused >> unused;
+
+	if (address.raw % size)
+		return attempt_inside(address, size, expected, data);
+	return size > 8 ? attempt_pair(to, expected, data) :
+			  attempt(to, size, expected[0] << unused >> unused, data[0]);
+}
+
+bool exclusive_replace(ipa_t address, u32 size, const u64 *expected, const u64 *data)
+{
 	u32 result = 1;
 
 	for (u32 i = 0; i < ATTEMPTS && result == 1; i++)
-		result = size > 8 ? attempt_pair(to, expected, data) :
-				    attempt(to, size, wanted, data[0]);
+		result = attempt_any(address, size, expected, data);
 	asm volatile("clrex" ::: "memory");
 	return result == 0;
 }

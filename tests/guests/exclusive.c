@@ -12,6 +12,7 @@ PATCHED u64 interrupts = 0;	 /* a timer interrupt every so many counter ticks, a
 PATCHED u64 counted = 0;	 /* what each CPU counts up */
 PATCHED u64 long_sequence = 0;	 /* whether there is one */
 PATCHED u64 single_attempts = 1; /* whether sequences are tried that have no second attempt */
+PATCHED u64 device = 0;		 /* a register that takes every value; 0: none is tried */
 
 #define DEVICE (0UL | 1UL | 1UL << 10 | 1UL << 53 | 1UL << 54)
 #define MEMORY (1UL << 2 | 3UL << 8 | 1UL << 10)
@@ -26,6 +27,7 @@ PATCHED u64 single_attempts = 1; /* whether sequences are tried that have no sec
 #define HARDWARE_DIRTY (1UL << 40)
 
 #define PERMISSION_L3_WRITE 0x9600004fUL
+#define UNSUPPORTED_EXCLUSIVE_WRITE 0x96000075UL
 #define TRANSLATION_L3_READ 0x96000007UL
 #define VECTOR_SYNC_SP0 0x000
 #define MOV_X0_2 0xd2800040U
@@ -34,6 +36,7 @@ extern u8 near_data[], other_function[], rewritten[], try_once_store[], reads_in
 
 u64 parity_add(u64 address, u64 unused);
 u64 try_once(u64 address, u64 unused);
+u64 anywhere(u64 address, u64 unused);
 u64 cleared(u64 address, u64 unused);
 u64 returned(u64 address, u64 unused);
 u64 stored_twice(u64 address, u64 unused);
@@ -144,6 +147,32 @@ static void all_sizes(void)
 	check(d[0] == 0xffff0001UL && d[1] == 42, "all sizes store");
 }
 
+/* With FEAT_LSE2, anywhere in 16 bytes that are aligned. */
+static void not_aligned(void)
+{
+	volatile u64 *d = data();
+
+	if (!(read_reg(id_aa64mmfr2_el1) >> 32 & 15))
+		return;
+	d[0] = 0x00ff00000000ff00UL;
+	d[1] = 0x1100;
+	check(anywhere((u64)d + 1, 0) == 0 && anywhere((u64)d + 6, 0) == 0, "not aligned");
+	check(d[0] == 0x0100000000010000UL && d[1] == 0x1100, "and nothing else is written");
+}
+
+/* What a device makes of it is not known; it must not fail for ever. */
+static void on_device(void)
+{
+	const struct caught *caught;
+
+	if (!device)
+		return;
+	caught = attempt(anywhere, device, 0, NULL);
+	check(caught && caught->frame.esr == UNSUPPORTED_EXCLUSIVE_WRITE &&
+		      caught->frame.far == device,
+	      "a device refuses");
+}
+
 static void page_border(void)
 {
 	data()[0] = 9;
@@ -248,6 +277,8 @@ static void without_interrupts(void)
 	if (single_attempts) {
 		single();
 		all_sizes();
+		not_aligned();
+		on_device();
 		copy_on_write();
 		clean_page();
 		fault_inside();

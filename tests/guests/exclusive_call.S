@@ -38,6 +38,15 @@ try_once_store:
 	ret
 try_once_end:
 
+/* Adds 1 to the word, wherever that is; returns the status. */
+	.global	anywhere
+anywhere:
+	ldaxr	w3, [x0]
+	add	w3, w3, #1
+	stlxr	w2, w3, [x0]
+	mov	w0, w2
+	ret
+
 /* CLREX inside: returns 1. */
 	.global	cleared, cleared_inner
 cleared:

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.system
 
 _EVERYTHING = StepOption.SILENT | StepOption.EL0 | StepOption.INTERRUPTS
 _COUNTED = 300
+_CLOCK_MATCH = 0x0901_0004
+"""RTCMR of the board's PL031, a register that nothing reads."""
 
 
 @contextmanager
@@ -39,8 +41,9 @@ def _words(guest: BareGuest, *functions: str) -> Sequence[int]:
     ]
 
 
-def test_the_bare_machine_agrees() -> None:
-    report = run_native("exclusive", variables={"counted": _COUNTED, "interrupts": 5000})
+@pytest.mark.parametrize("cpu", [CPUS[0], CPUS[-1]])
+def test_the_bare_machine_agrees(cpu: str) -> None:
+    report = run_native("exclusive", cpu=cpu, variables={"counted": _COUNTED, "interrupts": 5000})
 
     assert report.failures == []
 
@@ -57,6 +60,13 @@ def test_stepped(cpu: str, data_in_code: int) -> None:
         guest.monitor.set_stepping(None, on=True)
         _run(guest)
         assert guest.total("trace_steps") > 10_000
+
+
+def test_a_device_refuses_a_store_that_is_stepped() -> None:
+    with _guest(CPUS[0], device=_CLOCK_MATCH, rounds=1) as guest:
+        guest.monitor.configure_step(_EVERYTHING)
+        guest.monitor.set_stepping(None, on=True)
+        _run(guest)
 
 
 @pytest.mark.parametrize("trap", [Trap.SMC, Trap.BRK])
