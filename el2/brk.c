@@ -3,6 +3,7 @@
 
 #include "kick.h"
 #include "monitor.h"
+#include "power.h"
 
 /* Stays set: a vCPU may have fetched a BRK right before its probe was disarmed. */
 static bool wanted;
@@ -14,11 +15,12 @@ bool brk_wanted(void)
 
 static bool all_have_taken_it_up(void)
 {
+	/* A vCPU that comes up after this look sees what is wanted (pause_join). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (u64 i = 0; i < control()->vcpus; i++) {
 		const struct vcpu *v = vcpu_table[i];
 
-		if (__atomic_load_n(&v->power, __ATOMIC_ACQUIRE) == POWER_ON &&
-		    !__atomic_load_n(&v->debug_routed, __ATOMIC_ACQUIRE))
+		if (power_is_on(v) && !__atomic_load_n(&v->debug_routed, __ATOMIC_ACQUIRE))
 			return false;
 	}
 	return true;

@@ -5,7 +5,6 @@
 #include "brk.h"
 #include "event.h"
 #include "monitor.h"
-#include "pause.h"
 #include "sve.h"
 #include "sysreg.h"
 
@@ -136,7 +135,6 @@ static void enable_timers(void)
 {
 	/* Both counters and both EL1 timers are the guest's. */
 	write_sysreg(cnthctl_el2, CNTHCTL_EL2_EL1PCTEN | CNTHCTL_EL2_EL1PCEN);
-	write_sysreg(cntvoff_el2, pause_virtual_offset());
 }
 
 void guest_state_init(struct vcpu *v)

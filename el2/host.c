@@ -5,6 +5,7 @@
 #include "mailbox.h"
 #include "monitor.h"
 #include "pause.h"
+#include "power.h"
 #include "sve.h"
 #include "sysreg.h"
 #include "tracer.h"
@@ -56,7 +57,7 @@ static void check_heartbeat(void)
 static bool is_lookout(const struct vcpu *v)
 {
 	for (u64 i = 0; i < v->index; i++)
-		if (__atomic_load_n(&vcpu_table[i]->power, __ATOMIC_RELAXED) == POWER_ON)
+		if (power_is_on(vcpu_table[i]))
 			return false;
 	return true;
 }

@@ -3,12 +3,8 @@
 
 #include "arch_gen.h"
 #include "monitor.h"
+#include "power.h"
 #include "sysreg.h"
-
-static bool is_on(const struct vcpu *v)
-{
-	return __atomic_load_n(&v->power, __ATOMIC_RELAXED) == POWER_ON;
-}
 
 /* ICC_SGI1R_EL1: one target by its affinity. */
 static u64 sgi_to(const struct vcpu *target)
@@ -26,7 +22,7 @@ void kick_others(struct vcpu *v)
 	for (u64 i = 0; i < control()->vcpus; i++) {
 		struct vcpu *target = vcpu_table[i];
 
-		if (target == v || !is_on(target))
+		if (target == v || !power_is_on(target))
 			continue;
 		__atomic_store_n(&target->kicked, true, __ATOMIC_RELEASE);
 		write_sysreg(icc_sgi1r_el1, sgi_to(target));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Start-up: the first core checks what it was given, proves the machine, and starts the guest. */
 #include "arch_gen.h"
+#include "event.h"
 #include "gic.h"
 #include "guest_state.h"
 #include "host.h"
@@ -66,7 +67,6 @@ void vcpu_init(struct vcpu *v, u64 index)
 	v->view = SV_VIEW_PROBED;
 	v->free_view = SV_VIEW_PROBED;
 	v->gicr_waker = 2; /* ProcessorSleep, as after reset. */
-	v->power = POWER_OFF;
 }
 
 static bool has_4k_stage2(void)
@@ -110,7 +110,7 @@ static void init_core(struct vcpu *v)
 
 static void go_online(struct vcpu *v)
 {
-	__atomic_store_n(&v->power, POWER_ON, __ATOMIC_RELEASE);
+	pause_join(v);
 	v->status->online = 1;
 	host_tick_start(v);
 }
@@ -148,8 +148,8 @@ void secondary_main(struct vcpu *v)
 	v->view = SV_VIEW_PROBED;
 	guest_state_enter_at(v, v->entry, v->context);
 	go_online(v);
-	pause_check(v);
 	tracer_power_on(v);
+	event_take_up(v);
 	if (v->step.mode == STEP_NONE)
 		step_select_free_view(v);
 	vcpu_start(v);

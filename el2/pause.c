@@ -2,112 +2,103 @@
 #include "pause.h"
 
 #include "kick.h"
-#include "lock.h"
 #include "mailbox.h"
-#include "monitor.h"
+#include "power.h"
 #include "sysreg.h"
 
-static struct lock lock; /* protects the four variables below */
-static u32 pausing;	 /* vCPUs that wait for the host */
-static u32 stopped;	 /* vCPUs at EL2 that will stay there until none is */
-static u64 stopped_at;	 /* counter when the last one stopped, 0 while one runs */
-static u64 virtual_offset;
-
-u64 pause_virtual_offset(void)
+/* With the lock already: of two that stop, the one counted last has the later time. */
+static u64 now(void)
 {
-	return __atomic_load_n(&virtual_offset, __ATOMIC_RELAXED);
+	isb();
+	return read_sysreg(cntpct_el0);
 }
 
-static bool is_pausing(void)
+/* Of a vCPU that counts as running and has not stopped: until it stops, the offset stays as it is. */
+static void set_clock(void)
 {
-	return __atomic_load_n(&pausing, __ATOMIC_ACQUIRE) != 0;
+	write_sysreg(cntvoff_el2, power_take()->offset);
+	power_release();
 }
 
-static u32 online(void)
+static bool may_go_on(void)
 {
-	u32 count = 0;
+	bool may = power_may_go_on(power_take());
 
-	for (u64 i = 0; i < control()->vcpus; i++)
-		count += __atomic_load_n(&vcpu_table[i]->power, __ATOMIC_RELAXED) == POWER_ON;
-	return count;
+	power_release();
+	return may;
 }
 
-/* The guest's clock stands from when the last of its running vCPUs has stopped. */
-static void stop_clock_if_last(void)
+/* Ends with the pausing vCPU's wait, which the heartbeat bounds. */
+static void stay(struct vcpu *v)
 {
-	if (stopped >= online() && !stopped_at)
-		stopped_at = read_sysreg(cntpct_el0);
-}
-
-static void count_stopped(void)
-{
-	stopped++;
-	stop_clock_if_last();
-}
-
-void pause_one_less(void)
-{
-	lock_take(&lock);
-	if (pausing)
-		stop_clock_if_last();
-	lock_release(&lock);
+	while (power_is_pausing() || !may_go_on()) {
+		mailbox_poll(v);
+		asm volatile("yield" ::: "memory");
+	}
 }
 
 void pause_begin(struct vcpu *v)
 {
+	struct power_state *state;
+
 	if (v->pausing)
 		return;
 	v->pausing = true;
-	lock_take(&lock);
-	__atomic_store_n(&pausing, pausing + 1, __ATOMIC_RELEASE);
-	count_stopped();
-	lock_release(&lock);
+	state = power_take();
+	power_begin_pause(state, now());
+	power_release();
 	kick_others(v);
-}
-
-static void set_clock(void)
-{
-	write_sysreg(cntvoff_el2, pause_virtual_offset());
-}
-
-static void end_pause(void)
-{
-	if (stopped_at)
-		__atomic_store_n(&virtual_offset,
-				 virtual_offset + read_sysreg(cntpct_el0) - stopped_at,
-				 __ATOMIC_RELAXED);
-	stopped_at = 0;
 }
 
 void pause_end(struct vcpu *v)
 {
+	struct power_state *state;
+	bool stop;
+
 	if (!v->pausing)
 		return;
 	v->pausing = false;
-	lock_take(&lock);
-	if (pausing == 1)
-		end_pause();
-	__atomic_store_n(&pausing, pausing - 1, __ATOMIC_RELEASE);
-	stopped--;
-	lock_release(&lock);
-	pause_check(v); /* Another one may still be waiting. */
+	state = power_take();
+	stop = power_end_pause(state, now());
+	power_release();
+	if (stop)
+		stay(v); /* For another one that waits. */
 	set_clock();
 }
 
 void pause_check(struct vcpu *v)
 {
-	if (!is_pausing())
+	struct power_state *state;
+	bool stop;
+
+	if (!power_is_pausing())
 		return;
-	lock_take(&lock);
-	count_stopped();
-	lock_release(&lock);
-	/* Ends with the pausing vCPU's wait, which the heartbeat bounds. */
-	while (is_pausing()) {
-		mailbox_poll(v);
-		asm volatile("yield" ::: "memory");
-	}
-	lock_take(&lock);
-	stopped--;
-	lock_release(&lock);
+	state = power_take();
+	stop = power_must_stop(state, now());
+	power_release();
+	if (!stop)
+		return;
+	stay(v);
 	set_clock();
+}
+
+void pause_join(struct vcpu *v)
+{
+	struct power_state *state = power_take();
+	bool stop = power_up(state, v->index, now());
+
+	power_release();
+	/* Whoever changes now what a vCPU looks at before it enters the guest sees that this one runs. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (stop)
+		stay(v);
+	set_clock();
+}
+
+void pause_leave(struct vcpu *v)
+{
+	struct power_state *state = power_take();
+
+	power_down(state, v->index, now());
+	power_release();
 }

@@ -7,6 +7,7 @@
 #include "host.h"
 #include "monitor.h"
 #include "pause.h"
+#include "power.h"
 #include "sysreg.h"
 #include "tracer.h"
 #include "vgic.h"
@@ -46,41 +47,43 @@ static u64 power_on(struct vcpu *target, u64 affinity, u64 function)
 	return registers[0];
 }
 
-static bool claim_power(struct vcpu *target, u32 *was)
+/* For a target that is off; or about to be, then the firmware knows better. */
+static int64_t start(const struct vcpu *v, struct vcpu *target)
 {
-	*was = POWER_OFF;
-	return __atomic_compare_exchange_n(&target->power, was, POWER_STARTING, false,
-					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	target->entry = v->frame.x[2];
+	target->context = v->frame.x[3];
+	return (int64_t)power_on(target, v->frame.x[1], v->frame.x[0]);
 }
 
-/* Only what was claimed: the target's own CPU_OFF may have been refused meanwhile, then it is on. */
-static void disclaim_power(struct vcpu *target)
-{
-	u32 was = POWER_STARTING;
-
-	__atomic_compare_exchange_n(&target->power, &was, POWER_OFF, false, __ATOMIC_ACQ_REL,
-				    __ATOMIC_RELAXED);
-}
-
-/* The target core enters the monitor first, which then enters the guest where it asked. */
-static int64_t cpu_on(struct vcpu *v)
+/*
+ * The target core enters the monitor first, which then enters the guest where it asked. With the lock: what the
+ * firmware answers and what the monitor takes for the target's state are one step for everybody else, and the core
+ * that starts waits for it in pause_join.
+ */
+static int64_t cpu_on(const struct vcpu *v)
 {
 	struct vcpu *target = find_vcpu(v->frame.x[1]);
-	u64 entry = v->frame.x[2];
+	struct power_state *state;
 	int64_t status;
-	u32 was;
 
 	if (!target)
 		return PSCI_INVALID_PARAMETERS;
-	if (entry & 3)
+	if (v->frame.x[2] & 3)
 		return PSCI_INVALID_ADDRESS;
-	if (!claim_power(target, &was))
-		return was == POWER_ON ? PSCI_ALREADY_ON : PSCI_ON_PENDING;
-	target->entry = entry;
-	target->context = v->frame.x[3];
-	status = (int64_t)power_on(target, v->frame.x[1], v->frame.x[0]);
-	if (status)
-		disclaim_power(target);
+	state = power_take();
+	switch (power_of(target)) {
+	case POWER_ON:
+		status = PSCI_ALREADY_ON;
+		break;
+	case POWER_STARTING:
+		status = PSCI_ON_PENDING;
+		break;
+	default:
+		status = start(v, target);
+		if (!status)
+			power_start(state, target->index);
+	}
+	power_release();
 	return status;
 }
 
@@ -90,11 +93,10 @@ static void cpu_off(struct vcpu *v)
 	gic_timer_stop();
 	vgic_give_back(v);
 	v->status->online = 0;
-	__atomic_store_n(&v->power, POWER_OFF, __ATOMIC_RELEASE);
-	pause_one_less();
+	pause_leave(v);
 	forward(v);
 	/* Refused: the core goes on. */
-	__atomic_store_n(&v->power, POWER_ON, __ATOMIC_RELEASE);
+	pause_join(v);
 	v->status->online = 1;
 	host_tick_start(v);
 }

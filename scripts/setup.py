@@ -22,6 +22,7 @@ _OLDEST_PYTHON = (3, 11)
 _PACKAGES = {
     "qemu-system-aarch64": "qemu-system-arm",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "gcc": "gcc",
     "gpg": "gpg",
     "gpg-agent": "gpg-agent",
     "gpgv": "gpgv",

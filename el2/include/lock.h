@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Spinlocks. No lock is held across a guest entry, and no lock is held while waiting for the host,
- * so the wait is bounded by the longest mailbox command.
+ * so the wait is bounded by the longest mailbox command, or the firmware's CPU_ON.
  */
 #ifndef SV_LOCK_H
 #define SV_LOCK_H

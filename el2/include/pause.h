@@ -17,13 +17,13 @@
 void pause_begin(struct vcpu *v);
 void pause_end(struct vcpu *v);
 
-/* At the end of every exit, and before a vCPU's first entry: waits while another one's pause lasts. */
+/* At the end of every exit: waits while another one's pause lasts. */
 void pause_check(struct vcpu *v);
 
-/* This vCPU no longer counts as running: it may have been the last that a pause waited for. */
-void pause_one_less(void);
+/* This vCPU comes up: from now on it counts as running. Stops as pause_check does, and gets the clock of the others. */
+void pause_join(struct vcpu *v);
 
-/* CNTVOFF_EL2 of a vCPU that comes up. */
-u64 pause_virtual_offset(void);
+/* It no longer does, as it goes off: it may have been the last that a pause waited for. */
+void pause_leave(struct vcpu *v);
 
 #endif

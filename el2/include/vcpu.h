@@ -173,16 +173,13 @@ struct vcpu {
 	u32 free_view;	/* SV_VIEW_* while it does not step, chosen by an answer */
 	u64 entry;	/* PSCI CPU_ON: where the guest wants this vCPU to start */
 	u64 context;
-	u32 power; /* enum power */
 	u64 redistributor;
 	u64 gicr_waker; /* what the guest believes GICR_WAKER holds */
 };
 
-enum power { POWER_OFF = 0, POWER_STARTING, POWER_ON };
-
 extern struct vcpu *const vcpu_table[SV_MAX_VCPUS];
 
-/* Prepares the memory of one vCPU; MPIDR affinity and power state are the caller's. */
+/* Prepares the memory of one vCPU. */
 void vcpu_init(struct vcpu *v, u64 index);
 
 /* The vCPU that runs this code. */

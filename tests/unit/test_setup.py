@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = {"qemu-system-aarch64", "aarch64-linux-gnu-gcc", "gpg", "gpg-agent", "gpgv"}
+PROGRAMS = {"qemu-system-aarch64", "aarch64-linux-gnu-gcc", "gcc", "gpg", "gpg-agent", "gpgv"}
 APT = """#!/bin/sh
 echo "$@" >> {log}
 case "$*" in *install*)
@@ -115,7 +115,7 @@ def test_without_apt_the_packages_are_named(machine: Machine) -> None:
     result = machine.run()
 
     assert result.returncode == 1
-    assert "qemu-system-arm gcc-aarch64-linux-gnu gpg gpg-agent gpgv" in result.stderr
+    assert "qemu-system-arm gcc-aarch64-linux-gnu gcc gpg gpg-agent gpgv" in result.stderr
     assert "there is no apt-get here" in result.stderr
     assert "Traceback" not in result.stderr
 
