@@ -6,6 +6,7 @@
 # make gen     everything that is generated from spec/
 # make fix     format the code
 # make fuzz-host  damaged files and answers by the thousand, other ones each time
+# make fuzz    random actions of a guest, natively and under the monitor: SECONDS=60 SEED=1
 # make bench   hits, steps and idle guests against the alternatives; bench-quick: the ratios alone,
 #              bench-floors: bare metal alone
 # make matrix  conformance and system tests on other QEMUs and kernels (hours); matrix-quick: one QEMU,
@@ -19,8 +20,10 @@ C_FILES = $(filter-out %_gen.h el2/layout_check.c,$(wildcard \
 	el2/*.c el2/include/*.h bench/*/*.[ch] tests/guests/*.[ch] tests/guests/*/*.[ch]))
 
 FUZZ ?= 2000
+SECONDS ?= 60
+SEED ?= 1
 
-.PHONY: fuzz-host demo test test-kernels check el2 gen fix bench bench-quick bench-floors matrix matrix-quick \
+.PHONY: fuzz fuzz-host demo test test-kernels check el2 gen fix bench bench-quick bench-floors matrix matrix-quick \
 	setup guest
 
 demo: guest
@@ -45,6 +48,9 @@ check: setup
 
 fuzz-host: setup
 	STEPVISOR_FUZZ=$(FUZZ) $(PYTHON) -m pytest --timeout=0 tests/unit/test_fuzz_host.py
+
+fuzz: setup
+	@$(PYTHON) -m fuzz --seconds $(SECONDS) --seed $(SEED)
 
 el2: setup
 	@$(MAKE) --silent --no-print-directory -C el2 PYTHON=$(CURDIR)/$(PYTHON)

@@ -52,6 +52,15 @@ u64 abort_extend(u64 value, u64 size, u64 esr)
 	return esr & ISS_DABT_SF ? value : (u32)value;
 }
 
+/*
+ * An access that begins in the page before: what cannot be reached of it begins with this page, and that is what
+ * FAR_EL2 says. An aligned one at the first address of a page looks the same.
+ */
+static bool may_begin_before(u64 address, u64 size)
+{
+	return !(address & PAGE_MASK) && size > 1;
+}
+
 /* A plain load of one register can be done here: one exit instead of two and a change of view. */
 static bool can_emulate_load(const struct vcpu *v, u64 esr, u64 size)
 {
@@ -60,6 +69,7 @@ static bool can_emulate_load(const struct vcpu *v, u64 esr, u64 size)
 
 	return v->step.mode == STEP_NONE && (esr & ISS_DABT_ISV) &&
 	       !(esr & (ISS_DABT_WnR | ISS_DABT_S1PTW | ISS_DABT_CM)) && !debug &&
+	       !may_begin_before(address, size) &&
 	       guest_access_is_plain(v->frame.pstate, address, size) &&
 	       guest_ram_holds(address, size);
 }

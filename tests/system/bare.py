@@ -22,6 +22,7 @@ from typing import Self
 
 import numpy as np
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from numpy.typing import NDArray
 
 from stepvisor._gen import wire
@@ -50,6 +51,7 @@ __all__ = (
     "BareGuest",
     "Payload",
     "Report",
+    "build_payload",
     "load_payload",
     "monitor_image",
     "run_native",
@@ -116,9 +118,20 @@ def _payload_paths() -> dict[str, Path]:
 @functools.cache
 def load_payload(name: str) -> Payload:
     """Payload `name` of tests/guests."""
-    path = _payload_paths()[name]
+    return _read_payload(_payload_paths()[name])
+
+
+@functools.cache
+def build_payload(name: str) -> Payload:
+    """The same, for who needs no other one: nothing else is built."""
+    target = _directory() / f"only-{name}"
+    return _read_payload(build_guests.build_guests(target, build.find_toolchain(), [name])[name])
+
+
+def _read_payload(path: Path) -> Payload:
     with path.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection), "linked without symbols"
         symbols = {s.name: int(s["st_value"]) for s in table.iter_symbols() if s.name}
     return Payload(path.with_suffix(".bin").read_bytes(), symbols)
 
@@ -166,7 +179,7 @@ class BareGuest:
 
     def __init__(
         self,
-        name: str,
+        name: str | Payload,
         *,
         cpu: str = CPUS[0],
         vcpus: int = 1,
@@ -178,7 +191,7 @@ class BareGuest:
         start: bool = True,
     ) -> None:
         """Boot payload `name`; `variables` are initial values of its u64 variables."""
-        self.payload = load_payload(name)
+        self.payload = load_payload(name) if isinstance(name, str) else name
         self._position = 0
         self._hits: list[NDArray[np.void]] = []
         self.notices: list[Notice] = []
@@ -222,10 +235,10 @@ class BareGuest:
 
     # The guest's words.
 
-    def wait(self, pattern: str) -> re.Match[bytes]:
+    def wait(self, pattern: str, seconds: float = SECONDS) -> re.Match[bytes]:
         """Wait for a line that matches `pattern`, after what was waited for before."""
         line = re.compile(rb"^(?:" + pattern.encode() + rb")\r?\n|^SUMMARY: .*\r?\n", re.MULTILINE)
-        match = self.machine.console.expect(line, SECONDS, self._position, self._alive)
+        match = self.machine.console.expect(line, seconds, self._position, self._alive)
         self._position += match.end()
         if match[0].startswith(b"SUMMARY") and not pattern.startswith("SUMMARY"):
             message = f"waiting for {pattern!r}, but the payload has ended:\n{self.text}"
@@ -372,14 +385,20 @@ class BareGuest:
 
 
 def run_native(
-    name: str, *, cpu: str = CPUS[0], vcpus: int = 1, variables: Mapping[str, int] | None = None
+    name: str | Payload,
+    *,
+    cpu: str = CPUS[0],
+    vcpus: int = 1,
+    variables: Mapping[str, int] | None = None,
+    seconds: float = SECONDS,
 ) -> Report:
     """The same payload on the same machine without the monitor: the oracle.
 
     The payload gives EL2 up in its first instructions, so firmware and devices are the same.
     """
-    image = _directory() / f"native-{name}.bin"
-    image.write_bytes(load_payload(name).with_variables(variables or {}))
+    payload = load_payload(name) if isinstance(name, str) else name
+    image = Path(tempfile.mkdtemp(dir=_directory())) / "native.bin"
+    image.write_bytes(payload.with_variables(variables or {}))
     argv = [
         str(find_qemu()),
         *("-M", "virt,virtualization=on,gic-version=3,its=off", "-cpu", cpu),
@@ -389,5 +408,5 @@ def run_native(
     ]
     # Checkpoints are passed at once: more bytes than any payload has of them.
     typed = b"\n" * 4096
-    done = subprocess.run(argv, input=typed, capture_output=True, timeout=SECONDS, check=True)
+    done = subprocess.run(argv, input=typed, capture_output=True, timeout=seconds, check=True)
     return Report(done.stdout.decode(errors="replace").replace("\r", ""))

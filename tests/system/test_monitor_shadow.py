@@ -91,6 +91,20 @@ def test_exclusive_sequence_on_data_in_a_probed_page_succeeds() -> None:
         assert "FAIL: " not in guest.text
 
 
+@pytest.mark.parametrize("cpu", [CPUS[0], CPUS[-1]])
+def test_access_from_a_page_without_a_probe_into_one_with(cpu: str) -> None:
+    """What faults is the second part: the address that the core gives is not the access's."""
+    with BareGuest("shadow", cpu=cpu) as guest:
+        assert guest.address("shadow_border") % 4096 == 4092
+        assert guest.address("second_probe") // 4096 == guest.address("shadow_border") // 4096 + 1
+        guest.ready("recorded")
+        guest.arm("second_probe")
+        guest.go()
+        guest.ready("shadowed")
+
+        assert "FAIL: " not in guest.text
+
+
 @pytest.mark.parametrize("trap", [Trap.SMC, Trap.BRK])
 @pytest.mark.parametrize("cpu", CPUS)
 def test_user_code_under_a_probe(cpu: str, trap: Trap) -> None:
