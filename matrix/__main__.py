@@ -17,7 +17,10 @@ from stepvisor.guest.distribution import default_guest
 from stepvisor.machine.qemu import qemu_version
 
 _STEPVISOR = (sys.executable, "-m", "stepvisor")
-_PYTEST = (sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider")
+_PYTEST = (
+    *(sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--durations=5"),
+    *("--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile"),
+)
 _PASSED = re.compile(r"(\d+) passed")
 
 
