@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from kernel_package import KernelPackage
+from shell import until_asleep
 
 import stepvisor
 from stepvisor import Ending
@@ -178,9 +179,8 @@ def test_data_is_no_code(guest: stepvisor.Guest) -> None:
 def test_steps_that_wait_for_a_module_that_goes(guest: stepvisor.Guest) -> None:
     """For a function to be called, or to be the end: it never will be."""
     load = "insmod /dummy.ko; ip link set dummy0 up"
-    reader = threading.Thread(
-        target=guest.run, args=("sleep 2 | head -c 1 & rmmod dummy; wait", 600)
-    )
+    wait = f"sleep 1000 | head -c 1 & {until_asleep('head')}; rmmod dummy; killall sleep; wait"
+    reader = threading.Thread(target=guest.run, args=(wait, 600))
     with guest.step("ksys_read", "dummy:dummy_xmit", task="head", timeout=600) as stepping:
         reader.start()
         steps = list(stepping)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from capstone import arm64
 from numpy.typing import NDArray
+from shell import until_asleep
 
 import stepvisor
 from stepvisor import Outcome, Step
@@ -301,7 +302,7 @@ def test_interrupts_are_skipped(guest: stepvisor.Guest) -> None:
 
 def test_a_function_that_blocks_shows_its_own_task_only(guest: stepvisor.Guest) -> None:
     """cat waits in a pipe; another task fills it meanwhile."""
-    command = "(for i in 1 2 3 4 5 6; do usleep 50000; done; echo late) | cat"
+    command = f"({until_asleep('cat')}; echo late) | cat"
     records = record_all(guest, command, "pipe_read", task="cat")
 
     assert len(set(records["sp_el0"].tolist())) == 1
@@ -374,8 +375,9 @@ def test_probes_on_the_same_page_count_meanwhile(guest: stepvisor.Guest) -> None
 
 def test_without_a_with_block(guest: stepvisor.Guest) -> None:
     """As an iterator it arms and disarms itself."""
-    with Command(guest, "for i in 1 2 3 4 5 6 7 8; do usleep 100000; cat /dev/null; done"):
-        steps = instructions(guest.step("vfs_read", 5))
+    guest.run("while :; do usleep 100000; cat /dev/null; done & echo $! > /tmp/reader")
+    steps = instructions(guest.step("vfs_read", 5))
+    guest.run("kill $(cat /tmp/reader)")
 
     assert len(steps) == 5
     assert steps[0].place == "vfs_read+0x0"

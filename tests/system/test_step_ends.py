@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from bare import BareGuest
 from command_line import CommandLine
+from shell import until_asleep
 
 import stepvisor
 from stepvisor import Ending, Event, Outcome
@@ -83,7 +84,7 @@ def test_the_last_function_of_a_task(guest: stepvisor.Guest, over: tuple[str, ..
 
 def test_the_task_is_killed(guest: stepvisor.Guest) -> None:
     """It waits for what nobody writes, in a function that is stepped over."""
-    command = "sleep 1000 | head -c 1 & sleep 0.3; killall head sleep; wait"
+    command = f"sleep 1000 | head -c 1 & {until_asleep('head')}; killall head sleep; wait"
     _, stepping = run_to_end(guest, command, "ksys_read", task="head", over=["vfs_read"])
 
     # A signal ends the read; the task dies on its way back to user space.
