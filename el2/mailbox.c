@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "brk.h"
 #include "event.h"
+#include "kick.h"
 #include "lock.h"
 #include "memory.h"
 #include "monitor.h"
@@ -95,8 +96,8 @@ static u32 command_set_flags(struct vcpu *v)
 
 static u32 command_resume(struct vcpu *v)
 {
-	(void)v;
 	monitor_set_unprobed(false);
+	kick_others(v); /* Until their next exit they run on without probes. */
 	return SV_STATUS_OK;
 }
 

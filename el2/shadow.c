@@ -2,6 +2,7 @@
 #include "shadow.h"
 
 #include "branch.h"
+#include "encodings_gen.h"
 #include "guard.h"
 #include "hot.h"
 #include "lock.h"
@@ -64,6 +65,19 @@ static struct shadow *find_shadow(ipa_t page)
 bool shadow_exists(ipa_t page)
 {
 	return find_shadow(page) != NULL;
+}
+
+/*
+ * Without the lock: also true between break and make. Either this sees that the page has been broken, or who breaks
+ * it now copies what this vCPU has written before.
+ */
+static bool may_exist(ipa_t page)
+{
+	pa_t target;
+	u32 index;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !stage2_target(SV_VIEW_PROBED, page, &target) || pool_index(target, &index);
 }
 
 static u8 *shadow_page(const struct shadow *shadow)
@@ -558,6 +572,8 @@ void shadow_refresh(struct vcpu *v, ipa_t page)
 	struct change changes[CHANGES];
 	u32 count;
 
+	if (!may_exist(page))
+		return;
 	do {
 		count = refresh(page, changes);
 		/* Outside the lock: a full ring makes this vCPU wait for the host. */
@@ -565,6 +581,58 @@ void shadow_refresh(struct vcpu *v, ipa_t page)
 			if (!is_private_slot(changes[i].slot))
 				ring_put_changed(v, &changes[i]);
 	} while (count == CHANGES);
+}
+
+/* What stands in a shadow for a guard. */
+static bool is_guarding(u32 planted, u32 own)
+{
+	bool trap = planted == planted_instruction(GUARD_SLOT, SV_TRAP_SMC) ||
+		    planted == planted_instruction(GUARD_SLOT, SV_TRAP_BRK);
+
+	return trap && is_a64_load_exclusive(own);
+}
+
+/* Whether its page is not what it is of. Of a word with a T32 probe only the probe's half is looked at. */
+static bool is_outdated(const struct shadow *shadow)
+{
+	const u32 *own = pa_to_pointer(ipa_identity(shadow->page));
+	const u32 *copy = (const u32 *)shadow_page(shadow);
+	struct page_set planted = { 0 };
+
+	for (u32 i = shadow->first_slot; i; i = slot_at(i)->next) {
+		if (slot_instruction(slot_at(i)) != slot_at(i)->present)
+			return true;
+		page_set_add(&planted, (u32)(slot_at(i)->address.raw & PAGE_MASK) / sizeof(u32));
+	}
+	for (u32 i = 0; i < PAGE_WORDS; i++)
+		if (copy[i] != own[i] && !page_set_has(&planted, i) &&
+		    !is_guarding(copy[i], own[i]))
+			return true;
+	return false;
+}
+
+/* The next one from `*index` on; false if there is none. */
+static bool find_outdated(u32 *index, ipa_t *page)
+{
+	bool found = false;
+
+	lock_take(&lock);
+	for (; *index < POOL_PAGES && !found; ++*index) {
+		const struct shadow *shadow = shadow_of(*index);
+
+		found = shadow->first_slot && is_outdated(shadow);
+		*page = shadow->page;
+	}
+	lock_release(&lock);
+	return found;
+}
+
+void shadow_refresh_changed(struct vcpu *v)
+{
+	ipa_t page;
+
+	for (u32 i = 0; find_outdated(&i, &page);)
+		shadow_refresh(v, page);
 }
 
 u32 shadow_find_probe(ipa_t address)

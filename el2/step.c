@@ -5,6 +5,7 @@
 #include "arch_gen.h"
 #include "arrival.h"
 #include "branch.h"
+#include "encodings_gen.h"
 #include "event.h"
 #include "exclusive.h"
 #include "guest_debug.h"
@@ -31,7 +32,16 @@ static void select_view(struct vcpu *v, u32 view)
 
 void step_select_free_view(struct vcpu *v)
 {
-	select_view(v, monitor_unprobed() ? SV_VIEW_OPEN : v->free_view);
+	if (monitor_unprobed()) {
+		select_view(v, SV_VIEW_OPEN);
+		v->unwatched = true;
+		return;
+	}
+	select_view(v, v->free_view);
+	if (!v->unwatched)
+		return;
+	v->unwatched = false;
+	shadow_refresh_changed(v);
 }
 
 static bool is_routine(const struct vcpu *v)
@@ -101,6 +111,9 @@ static void refresh_written_pages(struct vcpu *v)
 	v->step.dirty_pages = 0;
 	for (u32 i = 0; i < pages; i++)
 		shadow_refresh(v, v->step.dirty[i]);
+	/* In the open view no second page faults. */
+	if (pages && is_a64_far_reaching_store(a64_word(&v->step)))
+		shadow_refresh_changed(v);
 }
 
 static void step_in_place(struct vcpu *v)
@@ -256,11 +269,12 @@ void step_continue_sequence(struct vcpu *v)
 	step_on_or_disarm(v);
 }
 
+/* Whether it has a shadow is asked when it has been written: it may be about to get one now. */
 static void note_dirty(struct vcpu *v, ipa_t page)
 {
 	u32 place = v->step.dirty_pages;
 
-	if (place >= 2)
+	if (place >= sizeof(v->step.dirty) / sizeof(v->step.dirty[0]))
 		return;
 	v->step.dirty[place] = page;
 	v->step.dirty_pages++;
@@ -268,19 +282,23 @@ static void note_dirty(struct vcpu *v, ipa_t page)
 
 void step_note_written(struct vcpu *v, ipa_t address)
 {
-	if (shadow_exists(ipa_page(address)))
-		note_dirty(v, ipa_page(address));
+	note_dirty(v, ipa_page(address));
 }
 
-/* An access that begins in one page may end in the next one. */
+/*
+ * What faulted may be a translation table, which the walk updates: then the access itself has not been heard of. One
+ * that begins in a page may end in the next one.
+ */
 static void note_written_pages(struct vcpu *v, ipa_t page)
 {
-	u64 next_va = (read_sysreg(far_el2) & ~PAGE_MASK) + PAGE_SIZE;
-	ipa_t next;
+	u64 va = read_sysreg(far_el2) & ~PAGE_MASK;
+	ipa_t reached;
 
 	note_dirty(v, page);
-	if (translate_guest(next_va, &next) && shadow_exists(next))
-		note_dirty(v, ipa_page(next));
+	if (translate_guest(va, &reached) && ipa_page(reached).raw != page.raw)
+		note_dirty(v, ipa_page(reached));
+	if (translate_guest(va + PAGE_SIZE, &reached))
+		note_dirty(v, ipa_page(reached));
 }
 
 void step_data_access(struct vcpu *v, ipa_t page, bool write)

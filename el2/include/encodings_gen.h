@@ -26,6 +26,13 @@ static inline bool is_a64_clear_exclusive(u32 word)
 	return (word & 0xfffff0ffU) == 0xd503305fU;
 }
 
+/* Stores that can reach any number of pages: those of SVE, by a vector of addresses; memory copy and set. */
+static inline bool is_a64_far_reaching_store(u32 word)
+{
+	return (word & 0xfe000000U) == 0xe4000000U ||
+	       (word & 0x3b200c00U) == 0x19000400U;
+}
+
 /* LDREX, LDAEX and their byte, halfword and doubleword forms; any condition, so not 0b1111. */
 static inline bool is_a32_load_exclusive(u32 word)
 {

@@ -36,4 +36,7 @@ void shadow_admit_user(ipa_t page);
  */
 void shadow_refresh(struct vcpu *v, ipa_t page);
 
+/* The same for all pages that are not what their shadows are of: where it is not known what has been written. */
+void shadow_refresh_changed(struct vcpu *v);
+
 #endif

@@ -106,7 +106,7 @@ struct step {
 	u32 plan;	 /* SV_PLAN_* of a displaced instruction */
 	struct exclusive exclusive;
 	u32 dirty_pages; /* entries of `dirty` in use */
-	ipa_t dirty[2];	 /* shadowed pages that this step may have written */
+	ipa_t dirty[3];	 /* pages that this step may have written */
 };
 
 /* The instruction if it is an A64 one; else UDF #0, of which nothing special is known. */
@@ -170,8 +170,9 @@ struct vcpu {
 	bool kicked;	/* an SGI of the monitor is on its way */
 	bool guest_sgi; /* one of the guest with the same number is */
 	u32 view;	/* SV_VIEW_* that VTTBR_EL2 selects */
-	u32 free_view;	/* SV_VIEW_* while it does not step, chosen by an answer */
-	u64 entry;	/* PSCI CPU_ON: where the guest wants this vCPU to start */
+	bool unwatched; /* runs, or has run, in the open view without a step: what it wrote is not known */
+	u32 free_view; /* SV_VIEW_* while it does not step, chosen by an answer */
+	u64 entry;     /* PSCI CPU_ON: where the guest wants this vCPU to start */
 	u64 context;
 	u64 redistributor;
 	u64 gicr_waker; /* what the guest believes GICR_WAKER holds */

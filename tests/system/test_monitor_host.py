@@ -45,6 +45,12 @@ def _wait_lost(guest: BareGuest) -> None:
     guest.until(lambda: guest.monitor._link.state is wire.State.HOST_LOST, "HOST_LOST")
 
 
+def _come_back(guest: BareGuest) -> None:
+    guest.monitor._heartbeat = Heartbeat(guest.monitor._control)
+    guest.monitor._mailbox._check = guest.machine.check_alive
+    guest.monitor._mailbox.command(wire.Command.RESUME)
+
+
 def _full(guest: BareGuest) -> bool:
     return guest.monitor._rings[0].pending() > wire.RING_SIZE - 2 * _HIT_SIZE
 
@@ -101,13 +107,31 @@ def test_a_host_that_comes_back_probes_again() -> None:
         _wait_lost(guest)
         _ticks(guest, 2)
         lost = guest.total("hits")
-        guest.monitor._heartbeat = Heartbeat(guest.monitor._control)
-        guest.monitor._mailbox._check = guest.machine.check_alive
-        guest.monitor._mailbox.command(wire.Command.RESUME)
+        _come_back(guest)
         guest.until(lambda: guest.total("hits") > lost, "a hit after RESUME")
 
         guest.monitor.check()
         assert len(guest.hits) > lost
+
+
+def test_what_was_written_without_the_host_runs_when_it_is_back() -> None:
+    """The guest writes its code, waits for 20 ms, and runs it, again and again."""
+    with BareGuest(
+        "arming", vcpus=2, heartbeat_timeout_ms=_TIMEOUT_MS, variables={"waiting": 1_250_000}
+    ) as guest:
+        guest.ready("running")
+        guest.arm(guest.payload.variable("place") + 4)
+        guest.until(lambda: guest.total("hits") > 1, "hits")
+        _stop_heartbeat(guest)
+        _wait_lost(guest)
+        lost = guest.total("hits")
+        _come_back(guest)
+        guest.until(lambda: guest.total("hits") > lost + 2, "hits after RESUME")
+        guest.go()
+
+        assert guest.finish().failures == []
+        assert guest.total("hits") == len(guest.hits)
+        guest.assert_clean()
 
 
 def test_full_ring_makes_the_vcpu_wait_and_nothing_is_lost() -> None:

@@ -10,6 +10,7 @@ __all__ = (
     "A32_LOAD_EXCLUSIVE",
     "A32_STORE_EXCLUSIVE",
     "A64_CLEAR_EXCLUSIVE",
+    "A64_FAR_REACHING_STORE",
     "A64_LOAD_EXCLUSIVE",
     "A64_STORE_EXCLUSIVE",
     "T32_CLEAR_EXCLUSIVE",
@@ -35,6 +36,12 @@ A64_CLEAR_EXCLUSIVE: Final[Patterns] = (
     (0xFFFFF0FF, 0xD503305F),
 )
 """CLREX."""
+
+A64_FAR_REACHING_STORE: Final[Patterns] = (
+    (0xFE000000, 0xE4000000),
+    (0x3B200C00, 0x19000400),
+)
+"""Stores that can reach any number of pages: those of SVE, by a vector of addresses; memory copy and set."""
 
 A32_LOAD_EXCLUSIVE: Final[Patterns] = (
     (0x0F900EF0, 0x01900E90),
