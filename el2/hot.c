@@ -124,9 +124,9 @@ INLINE struct hot_way perform(struct vcpu *v, struct form form, u64 pc, u64 psta
 }
 
 /* Where a program that begins with comparisons has got to after those that need no more than scratch registers. */
-INLINE const struct sv_instruction *decide(const struct vcpu *v, const struct slot *slot)
+INLINE const struct sv_instruction *decide(const struct vcpu *v, u32 program)
 {
-	const struct sv_instruction *i = program_store(slot->program - 1);
+	const struct sv_instruction *i = program_store(program - 1);
 
 	while (i->opcode == SV_OPCODE_JUMP_COMPARE && hot_is_scratch(i->d))
 		i += 1 + (program_jumps(v, i) ? i->target : 0);
@@ -143,11 +143,13 @@ INLINE bool is_count(const struct sv_instruction *i)
 INLINE u32 decision(const struct vcpu *v, const struct slot *slot, bool *count)
 {
 	const struct sv_instruction *i;
+	/* Read once: none must not become one, or one none, before the second look at the slot. */
+	u32 program = __atomic_load_n(&slot->program, __ATOMIC_RELAXED);
 
 	*count = false;
-	if (!slot->program)
+	if (!program)
 		return SV_OPCODE_ACCEPT;
-	i = decide(v, slot);
+	i = decide(v, program);
 	*count = is_count(i);
 	return *count ? SV_OPCODE_REJECT : i->opcode;
 }

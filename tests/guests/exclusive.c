@@ -48,6 +48,7 @@ u64 reads_inside(u64 address, u64 other);
 u64 writes_code(u64 address, u64 code, u64 word);
 u64 leaves(u64 address, u64 unused);
 u64 sees_breakpoint(u64 address, u64 number);
+u64 sees_stepping(u64 address, u64 unused);
 u64 spin(u64 address, u64 unused);
 u64 long_one(u64 address, u64 unused);
 u64 count_up(u64 address, u64 unused);
@@ -250,6 +251,7 @@ static void breakpoint_registers(void)
 	write_reg(dbgbvr0_el1, 0x1230UL);
 	check(sees_breakpoint((u64)data(), 0x4560) == 0x1230, "a breakpoint register's value");
 	check(read_reg(dbgbvr0_el1) == 0x4560, "and what was written to it");
+	check((sees_stepping((u64)data(), 0) & 1) == 0, "nobody steps, as far as can be seen");
 }
 
 static void long_way(void)

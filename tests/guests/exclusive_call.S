@@ -179,6 +179,16 @@ sees_breakpoint:
 	mov	x0, x6
 	ret
 
+/* Reads the register that a monitor steps by: returns it. */
+	.global	sees_stepping
+sees_stepping:
+1:	ldxr	w3, [x0]
+	mrs	x4, mdscr_el1
+	stxr	w5, w3, [x0]
+	cbnz	w5, 1b
+	mov	x0, x4
+	ret
+
 /* Until another value comes. */
 	.global	spin
 spin:

@@ -189,6 +189,7 @@ class BareGuest:
         memory: int = _RAM,
         monitor: Path | None = None,
         start: bool = True,
+        tagged: bool = False,
     ) -> None:
         """Boot payload `name`; `variables` are initial values of its u64 variables."""
         self.payload = load_payload(name) if isinstance(name, str) else name
@@ -196,9 +197,8 @@ class BareGuest:
         self._hits: list[NDArray[np.void]] = []
         self.notices: list[Notice] = []
         self.draining = True
-        self.machine = Machine(
-            MachineConfig(cpu=cpu, vcpus=vcpus, memory=memory), monitor or monitor_image()
-        )
+        config = MachineConfig(cpu=cpu, vcpus=vcpus, memory=memory, tagged_memory=tagged)
+        self.machine = Machine(config, monitor or monitor_image())
         try:
             self.machine.ram.write(_BASE, self.payload.with_variables(variables or {}))
             self.parameters = self._parameters(vcpus, flags, heartbeat_timeout_ms)
@@ -391,6 +391,7 @@ def run_native(
     vcpus: int = 1,
     variables: Mapping[str, int] | None = None,
     seconds: float = SECONDS,
+    tagged: bool = False,
 ) -> Report:
     """The same payload on the same machine without the monitor: the oracle.
 
@@ -401,7 +402,8 @@ def run_native(
     image.write_bytes(payload.with_variables(variables or {}))
     argv = [
         str(find_qemu()),
-        *("-M", "virt,virtualization=on,gic-version=3,its=off", "-cpu", cpu),
+        *("-M", "virt,virtualization=on,gic-version=3,its=off" + (",mte=on" if tagged else "")),
+        *("-cpu", cpu),
         *("-smp", str(vcpus), "-m", f"{(_RAM + wire.REGION_SIZE) // MIB}M"),
         *("-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-no-reboot"),
         *("-serial", "stdio", "-kernel", str(image)),

@@ -67,7 +67,7 @@ leave_el2:
 	mrs	x0, CurrentEL
 	cmp	x0, #(2 << 2)
 	b.ne	4f
-	ldr	x0, =(1 << 31 | 1 << 29 | 3 << 40)	/* HCR_EL2: RW, HCD, APK and API */
+	ldr	x0, =(1 << 31 | 1 << 29 | 3 << 40 | 1 << 56)	/* HCR_EL2: RW, HCD, APK and API, ATA */
 	msr	hcr_el2, x0
 	mov	x0, #3
 	msr	cnthctl_el2, x0
