@@ -28,6 +28,11 @@ class VirtualMemory:
         mapping = self._mapping(address)
         return None if mapping is None else mapping.output(address)
 
+    def guarded(self, address: int) -> bool:
+        """Whether an indirect branch to it must find a landing pad, as far as its page says."""
+        mapping = self._mapping(address)
+        return mapping is not None and mapping.guarded
+
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes, or fewer where something is not mapped: neighbours may lie far apart."""
         parts = []

@@ -29,7 +29,6 @@ from stepvisor.symbols.table import SymbolTable
 from stepvisor.symbols.task import comm_offset, user_tables_offset
 from stepvisor.symbols.virtual import VirtualMemory
 from stepvisor.trace.events import Callback, EventHub
-from stepvisor.trace.guarded import GuardedPages
 from stepvisor.trace.listener import Listener
 from stepvisor.trace.load import load_guest
 from stepvisor.trace.loaded import CodeNames, ModuleFinder, module_code
@@ -501,10 +500,18 @@ class Guest:
 
     def _find_base(self) -> int:
         """Virtual address of the running kernel's first byte."""
+        self.wait_user()
+        base, self._tables = self._find_kernel()
+        return base
+
+    def _find_kernel(self) -> tuple[int, tuple[int, int]]:
+        """Its virtual address, and TTBR1_EL1 and TCR_EL1 of a vCPU that has it mapped.
+
+        With page-table isolation a vCPU has another TTBR1_EL1 while it is at EL0.
+        """
         table, monitor = self.symbols, self.monitor
         vectors = table.get("vectors")
         deadline = time.monotonic() + _BASE_SECONDS
-        self.wait_user()
         while True:
             cpu = monitor.read_cpu()
             base = find_kernel_base(
@@ -517,8 +524,7 @@ class Guest:
                 vectors_offset=vectors.address - table.link_base if vectors else None,
             )
             if base is not None:
-                self._tables = cpu.ttbr1, cpu.tcr
-                return base
+                return base, (cpu.ttbr1, cpu.tcr)
             if time.monotonic() > deadline:
                 message = "the running kernel's address cannot be found in its page tables"
                 raise GuestError(message)
@@ -553,7 +559,7 @@ class Guest:
         """Which pages of the running kernel take indirect branches to pads only."""
         if self._early:
             return lambda _: False
-        return GuardedPages(self.monitor.read_cpu, self._read_or_less)
+        return self._memory().guarded
 
     def _symbols_from(self, target: Target, pc: int) -> SymbolTable:
         """The running kernel's symbols, now that `target` has been seen at `pc`."""
@@ -611,10 +617,10 @@ class Guest:
 
     def _memory(self) -> VirtualMemory:
         """The running kernel's memory, as it is mapped now."""
-        if self._tables is None:
+        if self._tables is None and self.monitor.user_ticks:
             self._find_base()
-        assert self._tables is not None
-        ttbr1, tcr = self._tables
+        # A kernel that still begins has tables that do not last.
+        ttbr1, tcr = self._tables or self._find_kernel()[1]
         return VirtualMemory(self._read_or_less, ttbr1=ttbr1, tcr=tcr)
 
     def _slots(self, count: int) -> int:
