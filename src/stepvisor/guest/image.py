@@ -23,7 +23,6 @@ __all__ = ("KernelImage", "load_image", "parse_image")
 _HEADER: Final = struct.Struct("<2I3Q3Q4sI")
 _MAGIC: Final = b"ARM\x64"
 _FLAG_BIG_ENDIAN: Final = 1
-_PAGE_SIZES: Final = {1: "4K", 2: "16K", 3: "64K"}
 _MAX_NESTING: Final = 3
 _BANNER: Final = re.compile(rb"Linux version \d[ -~]{1,500}")
 
@@ -137,9 +136,6 @@ def _check_header(data: bytes, path: Path) -> tuple[int, int, int]:
     _, _, text_offset, image_size, flags, *_ = _HEADER.unpack_from(data)
     if flags & _FLAG_BIG_ENDIAN:
         raise _error(path, "is a big-endian kernel: only little-endian ones can be traced")
-    page_size = _PAGE_SIZES.get(flags >> 1 & 3, "4K")
-    if page_size == "64K":
-        raise _error(path, "uses 64K pages: only kernels with 4K or 16K pages can be traced")
     if not image_size:
         raise _error(path, "has no image size in its header (before Linux 3.17): too old")
     if image_size > MAX_UNPACKED or text_offset >= 2 << 20:
