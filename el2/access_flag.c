@@ -8,8 +8,8 @@
 
 #define ENTRY_SIZE 8U
 #define HAFDBS_TABLES 3UL /* FEAT_HAFT: table descriptors have access flags, too */
-#define ADDRESS_BITS 48
-#define SHORTEST_TABLE 64U
+#define LONGEST_ADDRESS 52
+#define PARANGE_52 6UL
 
 /* "VMSAv8-64 translation table format descriptors" (Arm ARM). */
 #define DESCRIPTOR_VALID 1UL
@@ -19,17 +19,18 @@
 #define DESCRIPTOR_DBM (1UL << 51) /* read-only means clean, not forbidden */
 #define DESCRIPTOR_CLEAN (DESCRIPTOR_VALID | DESCRIPTOR_DBM | DESCRIPTOR_READ_ONLY)
 #define DESCRIPTOR_DS_HIGH (3UL << 8)	 /* bits 51:50 of the address, with TCR_EL1.DS */
-#define DESCRIPTOR_64K_HIGH (15UL << 12) /* bits 51:48, with 64 KiB granules */
-#define TTBR_HIGH (15UL << 2)		 /* bits 51:48, with 52-bit addresses */
+#define DESCRIPTOR_64K_HIGH (15UL << 12) /* bits 51:48, with granules of 64 KiB */
+#define TTBR_HIGH (15UL << 2)		 /* bits 51:48 */
 #define IPS_52 6UL
 #define UPPER_HALF (1UL << 55)
 
 /* Half of the address space: what TCR_EL1 and TTBR<n>_EL1 say of it. */
 struct half {
-	u64 tcr;
-	u64 table;   /* the first one, 0 if its address cannot be told */
+	u64 table;   /* the first one */
 	u32 size;    /* of a virtual address, in bits */
 	u32 granule; /* its log2, 0 for a reserved encoding */
+	bool small; /* granules of 4 or 16 KiB whose descriptors have longer addresses: TCR_EL1.DS */
+	bool large; /* granules of 64 KiB, likewise */
 };
 
 static u32 upper_granule(u64 tcr)
@@ -65,14 +66,25 @@ static u64 bits(u32 low, u32 end)
 	return ((1UL << end) - 1) & ~((1UL << low) - 1);
 }
 
-static u64 first_table(u64 tcr, u64 ttbr)
+/* Whether output addresses have 52 bits, as far as IPS and the core say. */
+static bool outputs_52_bits(u64 tcr)
 {
-	bool wide = tcr & TCR_EL1_DS || FIELD(tcr, TCR_EL1_IPS) == IPS_52;
-	u64 table = ttbr & bits(1, ADDRESS_BITS);
+	return FIELD(tcr, TCR_EL1_IPS) == IPS_52 &&
+	       FIELD(read_sysreg(id_aa64mmfr0_el1), ID_AA64MMFR0_EL1_PARANGE) >= PARANGE_52;
+}
 
-	if (!wide)
-		return table;
-	return ttbr & TTBR_HIGH ? 0 : table & ~(u64)(SHORTEST_TABLE - 1);
+static struct half decode_half(u64 tcr, u64 ttbr, u32 unused_bits, u32 granule)
+{
+	bool is_64k = granule == 16;
+	struct half half = { .size = 64 - unused_bits, .granule = granule };
+
+	half.small = tcr & TCR_EL1_DS && !is_64k;
+	half.large = is_64k && outputs_52_bits(tcr);
+	if (half.large || (half.small && outputs_52_bits(tcr)))
+		half.table = (ttbr & bits(6, 48)) | (ttbr & TTBR_HIGH) << 46;
+	else
+		half.table = ttbr & bits(1, 48);
+	return half;
 }
 
 static struct half half_of(u64 va)
@@ -80,10 +92,10 @@ static struct half half_of(u64 va)
 	u64 tcr = read_sysreg(tcr_el1);
 
 	if (va & UPPER_HALF)
-		return (struct half){ tcr, first_table(tcr, read_sysreg(SYS_TTBR1_EL1)),
-				      64 - (u32)FIELD(tcr, TCR_EL1_T1SZ), upper_granule(tcr) };
-	return (struct half){ tcr, first_table(tcr, read_sysreg(SYS_TTBR0_EL1)),
-			      64 - (u32)FIELD(tcr, TCR_EL1_T0SZ), lower_granule(tcr) };
+		return decode_half(tcr, read_sysreg(SYS_TTBR1_EL1), (u32)FIELD(tcr, TCR_EL1_T1SZ),
+				   upper_granule(tcr));
+	return decode_half(tcr, read_sysreg(SYS_TTBR0_EL1), (u32)FIELD(tcr, TCR_EL1_T0SZ),
+			   lower_granule(tcr));
 }
 
 static u64 *entry_at(u64 table, u64 index)
@@ -100,13 +112,16 @@ static u64 read_entry(const u64 *entry)
 	return entry ? __atomic_load_n(entry, __ATOMIC_RELAXED) : 0;
 }
 
-static bool has_high_address(u64 entry, u64 tcr, u32 granule)
+static u64 next_table(const struct half *half, u64 entry)
 {
-	return (tcr & TCR_EL1_DS && entry & DESCRIPTOR_DS_HIGH) ||
-	       (granule == 16 && entry & DESCRIPTOR_64K_HIGH);
+	if (half->small)
+		return (entry & bits(half->granule, 50)) | (entry & DESCRIPTOR_DS_HIGH) << 42;
+	if (half->large)
+		return (entry & bits(half->granule, 48)) | (entry & DESCRIPTOR_64K_HIGH) << 36;
+	return entry & bits(half->granule, 48);
 }
 
-/* The descriptor of the page or block that holds an address; NULL if there is none, or it cannot be told. */
+/* The descriptor of the page or block that holds an address; NULL if there is none in RAM. */
 static u64 *find_leaf(u64 va)
 {
 	struct half half = half_of(va);
@@ -114,7 +129,7 @@ static u64 *find_leaf(u64 va)
 	u32 stride = half.granule - 3;
 	u64 table = half.table;
 
-	if (!half.granule || !table)
+	if (!half.granule || half.size > LONGEST_ADDRESS)
 		return NULL;
 	while (shift + stride < half.size)
 		shift += stride;
@@ -123,11 +138,11 @@ static u64 *find_leaf(u64 va)
 		u64 *place = entry_at(table, (va & bits(shift, end)) >> shift);
 		u64 entry = read_entry(place);
 
-		if (!(entry & DESCRIPTOR_VALID) || has_high_address(entry, half.tcr, half.granule))
+		if (!(entry & DESCRIPTOR_VALID))
 			return NULL;
 		if (shift == half.granule || !(entry & DESCRIPTOR_TABLE))
 			return place;
-		table = entry & bits(half.granule, ADDRESS_BITS);
+		table = next_table(&half, entry);
 	}
 	return NULL;
 }

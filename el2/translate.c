@@ -54,7 +54,7 @@ static u64 address_translate(u64 va, bool never_users)
 
 static ipa_t output_address(u64 par, u64 va)
 {
-	return ipa((par & PAR_EL1_PA_MASK & 0x0000fffffffff000UL) | (va & PAGE_MASK));
+	return ipa((par & PAR_EL1_PA_MASK) | (va & PAGE_MASK));
 }
 
 bool translate_guest(u64 va, ipa_t *address)

@@ -14,17 +14,10 @@ PATCHED u64 long_sequence = 0;	 /* whether there is one */
 PATCHED u64 single_attempts = 1; /* whether sequences are tried that have no second attempt */
 PATCHED u64 device = 0;		 /* a register that takes every value; 0: none is tried */
 
-#define DEVICE (0UL | 1UL | 1UL << 10 | 1UL << 53 | 1UL << 54)
-#define MEMORY (1UL << 2 | 3UL << 8 | 1UL << 10)
-#define READ_ONLY (2UL << 6)
-#define MAIR (0x00UL | 0xffUL << 8)
-#define TCR (25UL | 1UL << 8 | 1UL << 10 | 3UL << 12 | 1UL << 23 | 2UL << 32)
 #define WINDOW 0x100000000UL
-
-#define READ_ONLY_BIT (1UL << 7)
-#define DIRTY_BIT_MODIFIER (1UL << 51)
 #define HARDWARE_ACCESS (1UL << 39)
 #define HARDWARE_DIRTY (1UL << 40)
+#define LONG_ADDRESSES (1UL << 59)
 
 #define PERMISSION_L3_WRITE 0x9600004fUL
 #define UNSUPPORTED_EXCLUSIVE_WRITE 0x96000075UL
@@ -45,6 +38,7 @@ u64 unseen(u64 address, u64 number);
 u64 sizes(u64 address, u64 unused);
 u64 on_stack(u64 unused, u64 unused2);
 u64 reads_inside(u64 address, u64 other);
+u64 waits(u64 address, u64 counter);
 u64 writes_code(u64 address, u64 code, u64 word);
 u64 leaves(u64 address, u64 unused);
 u64 sees_breakpoint(u64 address, u64 number);
@@ -54,10 +48,7 @@ u64 long_one(u64 address, u64 unused);
 u64 count_up(u64 address, u64 unused);
 u64 crossing(u64 address, u64 unused);
 
-static u64 level1[512] __attribute__((aligned(4096)));
-static u64 level2[512] __attribute__((aligned(4096)));
-static u64 level3[512] __attribute__((aligned(4096)));
-static u64 page[512] __attribute__((aligned(4096)));
+static u64 page[8192] __attribute__((aligned(1 << 16)));
 static u64 far_data[8] __attribute__((aligned(64)));
 static u64 counter, arrived, done;
 static u64 taken, wrong;
@@ -65,24 +56,7 @@ static volatile u32 *flag;
 
 static void map(u64 attributes)
 {
-	level3[0] = attributes ? (u64)page | 3UL | MEMORY | attributes : 0;
-	dsb();
-	asm volatile("tlbi vmalle1; dsb sy; isb" ::: "memory");
-}
-
-static void tables(void)
-{
-	level1[0] = DEVICE;
-	level1[1] = 0x40000000UL | 1UL | MEMORY;
-	level1[4] = (u64)level2 | 3UL;
-	level2[0] = (u64)level3 | 3UL;
-	write_reg(mair_el1, MAIR);
-	write_reg(tcr_el1, TCR);
-	write_reg(ttbr0_el1, (u64)level1);
-	map(1UL << 54);
-	asm volatile("ic iallu; dsb sy; isb" ::: "memory");
-	write_reg(sctlr_el1, SCTLR_ON);
-	isb();
+	map_page(mmu_root, WINDOW, (u64)page, attributes);
 }
 
 static void check(bool good, const char *what)
@@ -136,6 +110,9 @@ static void single(void)
 	check(stored_elsewhere((u64)d, 0) == 1, "a store elsewhere");
 	check(unseen((u64)d, 77) == 0 && d[0] == 77, "a load to the zero register");
 	check(on_stack(0, 0) == 1, "on the stack");
+	d[0] = 4;
+	page[0] = 1;
+	check(waits((u64)d, (u64)page) == 15 && page[0] == 2, "a load that only waits");
 }
 
 static void all_sizes(void)
@@ -185,14 +162,14 @@ static void copy_on_write(void)
 	const struct caught *caught;
 
 	page[0] = 5;
-	map(READ_ONLY | 1UL << 54);
+	map(MAP_NORMAL | MAP_READ_ONLY | MAP_UXN);
 	caught = attempt(try_once, WINDOW, 0, NULL);
 	check(caught && caught->vector == VECTOR_SYNC_EL1 &&
 		      caught->frame.esr == PERMISSION_L3_WRITE && caught->frame.far == WINDOW &&
 		      caught->frame.pc == (u64)try_once_store,
 	      "the store faults");
 	check(caught && caught->frame.x[2] == 0x55 && page[0] == 5, "and leaves all as it was");
-	map(1UL << 54);
+	map(MAP_NORMAL | MAP_UXN);
 	check(try_once(WINDOW, 0) == 0 && page[0] == 6, "and then does not");
 }
 
@@ -204,12 +181,14 @@ static void clean_page(void)
 	if ((read_reg(id_aa64mmfr1_el1) & 15) < 2)
 		return;
 	page[0] = 5;
-	write_reg(tcr_el1, tcr | HARDWARE_ACCESS | HARDWARE_DIRTY);
-	map(READ_ONLY | DIRTY_BIT_MODIFIER | 1UL << 54);
+	/* The last bit says nothing of pages of 64 KiB. */
+	write_reg(tcr_el1,
+		  tcr | HARDWARE_ACCESS | HARDWARE_DIRTY | (granule == 16 ? LONG_ADDRESSES : 0));
+	map(MAP_NORMAL | MAP_READ_ONLY | MAP_DIRTY_MODIFIER | MAP_UXN);
 	check(unseen(WINDOW, 77) == 0 && page[0] == 77, "a store to a clean page");
-	check(!(((volatile u64 *)level3)[0] & READ_ONLY_BIT), "makes it dirty");
+	check(!(*(volatile u64 *)page_entry(mmu_root, WINDOW) & MAP_READ_ONLY), "makes it dirty");
 	write_reg(tcr_el1, tcr);
-	map(1UL << 54);
+	map(MAP_NORMAL | MAP_UXN);
 }
 
 static void fault_inside(void)
@@ -221,7 +200,7 @@ static void fault_inside(void)
 	check(caught && caught->frame.esr == TRANSLATION_L3_READ && caught->frame.far == WINDOW &&
 		      caught->frame.pc == (u64)reads_inside_fault,
 	      "a fault inside");
-	map(1UL << 54);
+	map(MAP_NORMAL | MAP_UXN);
 	check(reads_inside((u64)data(), WINDOW) == 0, "without it");
 }
 
@@ -310,10 +289,6 @@ static void count(void)
 void secondary_main(u64 index)
 {
 	(void)index;
-	write_reg(ttbr0_el1, (u64)level1);
-	write_reg(tcr_el1, TCR);
-	isb();
-	asm volatile("tlbi vmalle1; dsb sy; isb" ::: "memory");
 	store_release(&arrived, 1);
 	count();
 	store_release(&done, 1);
@@ -337,7 +312,8 @@ static void contend(void)
 
 void guest_main(void)
 {
-	tables();
+	mmu_on();
+	map(MAP_NORMAL | MAP_UXN);
 	gic_init();
 	gic_enable(INTID_VIRTUAL_TIMER);
 	ready("armed");

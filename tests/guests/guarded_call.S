@@ -5,6 +5,7 @@
 	.balign	4096
 	.global	guarded_call
 	.global	guarded_leaf
+	.global	guarded_done
 guarded_call:
 	bti	c
 	stp	x29, x30, [sp, #-16]!
@@ -18,4 +19,6 @@ guarded_leaf:
 	bti	c
 	add	x0, x0, #1
 	ret
+guarded_done:
+	svc	#0
 	.balign	4096

@@ -54,13 +54,13 @@ user_other:
 	svc	#2
 	.balign	4096
 
-/* The root of the translation tables. Its upper half describes addresses that nobody uses, so code fits there. */
+/* The root of the translation tables. Most of it describes addresses that nobody uses, so code fits there. */
 	.data
-	.balign	4096
+	.balign	8192
 	.global	walked_table, table_code
 walked_table:
 	.zero	2048
 table_code:
 	nop
 	ret
-	.balign	4096
+	.balign	8192

@@ -7,15 +7,8 @@
 #include "guest.h"
 
 #define UPPER_HALF 0xffffff8000000000UL
-#define TABLE 3UL
-#define NORMAL 0x707UL /* page, write-back, inner shareable, accessed */
-#define USER (1UL << 6)
-#define NOT_GLOBAL (1UL << 11)
 #define SCATTERED 0x100000000UL /* two pages, in the kernel's table */
 #define PROGRAM 0x180000000UL	/* a page, in the program's */
-#define TCR_EPD1 (1UL << 23)
-/* T1SZ, walks through write-back inner-shareable caches, 4 KiB. */
-#define TCR_UPPER (25UL << 16 | 1UL << 24 | 1UL << 26 | 3UL << 28 | 2UL << 30)
 
 struct seen {
 	u64 par;
@@ -26,60 +19,48 @@ struct seen {
 void task_call(u64 task);
 void apart_call(u64 address, u64 structure, u64 ttbr0, u64 ttbr1, struct seen *seen);
 
-/* Written by the test while the payload waits. */
-u64 pages[4][512] __attribute__((aligned(4096)));
+/* Four of them. Written by the test while the payload waits. */
+u8 pages[4 << 16] __attribute__((aligned(1 << 16)));
 PATCHED u64 task = SCATTERED; /* 0 ends the first part */
 PATCHED u64 tcr_bits = 0;
 PATCHED u64 tables_bits = 0; /* the ASID of the program's tables, as the structure has it */
 
-static u64 empty_table[512] __attribute__((aligned(4096)));
-static u64 level1[512] __attribute__((aligned(4096)));
-static u64 level2[2][512] __attribute__((aligned(4096)));
-static u64 level3[2][512] __attribute__((aligned(4096)));
-
-/* One entry of `top` leads through tables of its own. */
-static u64 *add_pages(u64 *top, u64 address, u64 n)
+static u64 page(u64 n)
 {
-	top[address >> 30] = (u64)level2[n] | TABLE;
-	level2[n][0] = (u64)level3[n] | TABLE;
-	return level3[n];
+	return (u64)pages + n * page_size();
 }
 
-static void map(void)
+static void map(u64 *program)
 {
-	u64 *kernel = (u64 *)read_reg(ttbr0_el1);
-	u64 *scattered = add_pages(kernel, SCATTERED, 0);
-
-	scattered[0] = (u64)pages[2] | NORMAL;
-	scattered[1] = (u64)pages[0] | NORMAL;
-	add_pages(level1, PROGRAM, 1)[0] = (u64)pages[3] | NORMAL | USER | NOT_GLOBAL;
-	write_reg(ttbr1_el1, (u64)kernel);
-	write_reg(tcr_el1, (read_reg(tcr_el1) & ~TCR_EPD1) | TCR_UPPER | tcr_bits);
-	dsb();
-	isb();
+	map_page(mmu_root, SCATTERED, page(2), MAP_NORMAL);
+	map_page(mmu_root, SCATTERED + page_size(), page(0), MAP_NORMAL);
+	map_page(program, PROGRAM, page(3), MAP_NORMAL | MAP_USER | MAP_NOT_GLOBAL);
+	mmu_upper(mmu_root, tcr_bits);
 }
 
-static void run_apart(void)
+static void run_apart(const u64 *program)
 {
-	u64 kernel = read_reg(ttbr1_el1);
-	u64 structure = (u64)pages[1] | UPPER_HALF;
+	u64 kernel = read_reg(ttbr1_el1), empty_table = (u64)new_table();
+	u64 structure = page(1) | UPPER_HALF;
 	struct seen seen;
 
-	pages[1][2] = (u64)level1 | tables_bits;
-	apart_call(PROGRAM + 16, structure, (u64)empty_table, kernel, &seen);
+	((volatile u64 *)page(1))[2] = (u64)program | tables_bits;
+	apart_call(PROGRAM + 16, structure, empty_table, kernel, &seen);
 	value("par", seen.par);
-	report(seen.ttbr0 == (u64)empty_table, "TTBR0_EL1 is as it was");
+	report(seen.ttbr0 == empty_table, "TTBR0_EL1 is as it was");
 	report(seen.ttbr1 == kernel, "TTBR1_EL1 is as it was");
 }
 
 void guest_main(void)
 {
+	u64 *program = new_table();
+
 	mmu_on();
-	map();
+	map(program);
 	ready("names");
 	while (*(volatile u64 *)&task) {
 		task_call(task);
 		ready("names");
 	}
-	run_apart();
+	run_apart(program);
 }

@@ -46,6 +46,7 @@ import build  # noqa: E402 - el2/build.py is no package
 
 __all__ = (
     "CPUS",
+    "GRANULES",
     "NO_FLAGS",
     "SECONDS",
     "BareGuest",
@@ -58,6 +59,9 @@ __all__ = (
 )
 
 CPUS = ("cortex-a57", "cortex-a72", "neoverse-n1", "max,pauth-impdef=on")
+
+GRANULES = {"4K": 12, "16K": 14, "64K": 16}
+"""Sizes of a page, by logarithm: the variable `granule` of every payload. `max` has them all."""
 
 NO_FLAGS = wire.Flag(0)
 

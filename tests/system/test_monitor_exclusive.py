@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
-from bare import CPUS, BareGuest, run_native
+from bare import CPUS, GRANULES, BareGuest, run_native
 
-from stepvisor.monitor.interface import StepOption, Trap
+from stepvisor import Event, GuestEvent
+from stepvisor.monitor.interface import Action, StepOption, Trap
+from stepvisor.monitor.vocabulary import Outcome
+from stepvisor.trace.events import Consumer, EventHub
+from stepvisor.trace.troubles import Troubles
 
 pytestmark = pytest.mark.system
 
@@ -14,6 +19,8 @@ _EVERYTHING = StepOption.SILENT | StepOption.EL0 | StepOption.INTERRUPTS
 _COUNTED = 300
 _CLOCK_MATCH = 0x0901_0004
 """RTCMR of the board's PL031, a register that nothing reads."""
+_ADDRESSES_44, _ADDRESSES_52 = 4, 6
+"""Lengths of physical addresses, as TCR_EL1.IPS has them."""
 
 
 @contextmanager
@@ -67,6 +74,52 @@ def test_a_device_refuses_a_store_that_is_stepped() -> None:
         guest.monitor.configure_step(_EVERYTHING)
         guest.monitor.set_stepping(None, on=True)
         _run(guest)
+
+
+@pytest.mark.parametrize("way", ["stepped", "probed"])
+@pytest.mark.parametrize(
+    ("granule", "physical_size"),
+    [("4K", _ADDRESSES_44), ("16K", _ADDRESSES_44), ("64K", _ADDRESSES_44), ("64K", _ADDRESSES_52)],
+)
+def test_pages_of_every_size(granule: str, physical_size: int, way: str) -> None:
+    """Copies on write and clean pages that become dirty, among others."""
+    variables = {"granule": GRANULES[granule], "physical_size": physical_size}
+    with _guest(CPUS[-1], counted=_COUNTED, rounds=2, **variables) as guest:
+        if way == "probed":
+            guest.arm(*_words(guest, "parity_add", "try_once", "sizes", "count_up"), "unseen")
+        else:
+            guest.monitor.configure_step(_EVERYTHING)
+            guest.monitor.set_stepping(None, on=True)
+        _run(guest)
+
+
+def test_a_load_that_only_waits() -> None:
+    """It is a sequence of its own: what comes behind it is stepped one by one."""
+    found: list[tuple[Outcome, int]] = []
+
+    def note(event: GuestEvent) -> None:
+        found.append((event.outcome, event.instruction_address))
+
+    with _guest(CPUS[0], rounds=1) as guest:
+        hub = EventHub(guest.monitor, Troubles())
+        hub.add(Consumer(frozenset({Event.SINGLESTEP}), frozenset({0}), callback=note))
+        guest.draining = False
+        guest.monitor.configure_step(StepOption.ONCE)
+        start = replace(guest.request("waits_site", 1), action=Action.STEP_START)
+        stop = replace(guest.request("waits_return", 2), action=Action.STEP_STOP)
+        guest.monitor.arm([start, stop])
+        _run(guest)
+        hub.close()
+        site, on, end = map(guest.address, ("waits_site", "waits_on", "waits_return"))
+
+    # Not the WFE that is branched over.
+    wanted = [*range(site, on - 4, 4), *range(on, end, 4)]
+    assert len(wanted) == 17
+    assert found == [
+        (Outcome.STARTED, site),
+        *((Outcome.STEPPED, address) for address in wanted),
+        (Outcome.STOPPED, end),
+    ]
 
 
 @pytest.mark.parametrize("trap", [Trap.SMC, Trap.BRK])

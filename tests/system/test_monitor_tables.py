@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from bare import CPUS, BareGuest, run_native
+from bare import CPUS, GRANULES, BareGuest, run_native
 
 from stepvisor._gen import wire
 from stepvisor.monitor.interface import Trap
@@ -43,10 +43,13 @@ def test_page_behind_a_probed_one_leads_anywhere(cpu: str, page: int) -> None:
         guest.assert_clean()
 
 
-@_cpus
+@pytest.mark.parametrize(
+    ("cpu", "granule"), [(CPUS[0], "4K"), (CPUS[0], "64K"), *((CPUS[-1], g) for g in GRANULES)]
+)
 @pytest.mark.parametrize("method", [Method.STEP, None])
-def test_table_in_a_probed_page_hides_no_hit(cpu: str, method: Method | None) -> None:
-    with BareGuest("tables", cpu=cpu, variables={"scene": _WALKS}) as guest:
+def test_table_in_a_probed_page_hides_no_hit(cpu: str, granule: str, method: Method | None) -> None:
+    variables = {"scene": _WALKS, "granule": GRANULES[granule]}
+    with BareGuest("tables", cpu=cpu, variables=variables) as guest:
         guest.ready("arm")
         guest.arm("table_code", "elsewhere", method=method)
         guest.go()

@@ -23,6 +23,7 @@ primary:
 	b	1b
 2:	mov	x0, #0
 	bl	prepare
+	bl	mmu_prepare
 	bl	guest_main
 	b	finish
 

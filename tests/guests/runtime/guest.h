@@ -43,6 +43,17 @@
 /* The same memory again for EL0: what is mapped for writing there is no code of EL1's. */
 #define USER_ALIAS UL(0x80000000)
 
+/* Descriptors of blocks and pages. */
+#define MAP_NORMAL (UL(1) << 2 | UL(3) << 8 | MAP_ACCESSED) /* write-back, inner shareable */
+#define MAP_USER (UL(1) << 6)
+#define MAP_READ_ONLY (UL(1) << 7)
+#define MAP_ACCESSED (UL(1) << 10)
+#define MAP_NOT_GLOBAL (UL(1) << 11)
+#define MAP_GUARDED (UL(1) << 50)
+#define MAP_DIRTY_MODIFIER (UL(1) << 51)
+#define MAP_PXN (UL(1) << 53)
+#define MAP_UXN (UL(1) << 54)
+
 #define VECTOR_SYNC_EL1 0x200
 #define VECTOR_IRQ_EL1 0x280
 #define VECTOR_SYNC_EL0 0x400
@@ -181,8 +192,23 @@ struct cpu *this_cpu(void);
 /* `protect`, and the exception that it caught; NULL for none. The function's result through `result`. */
 const struct caught *attempt(u64 (*function)(u64, u64), u64 a, u64 b, u64 *result);
 
-/* mmu.c */
-void mmu_on(void);
+/*
+ * mmu.c: tables for addresses of 39 bits, upper or lower. Patched by tests: `granule`, the log2 of a page's size (12, 14,
+ * 16), and `physical_size`, as TCR_EL1.IPS has it.
+ */
+extern u64 granule, physical_size;
+extern u64 *mmu_root;
+u64 page_size(void);
+u64 *new_table(void);
+u64 *page_entry(u64 *root, u64 va); /* its descriptor; tables on the way are made */
+void map_page(u64 *root, u64 va, u64 pa, u64 attributes); /* MAP_*; 0: invalid from now on */
+void map_gigabyte(u64 *root, u64 va, u64 pa, u64 attributes);
+void map_machine(u64 *root); /* what mmu_root has from the start */
+void flush_tables(void);
+void mmu_prepare(void);
+void mmu_on(void);		     /* with mmu_root */
+void mmu_use(u64 *root);	     /* with another root */
+void mmu_upper(u64 *root, u64 more); /* the upper half, too; `more` bits of TCR_EL1 */
 void mmu_off(void);
 
 /* gic.c */
