@@ -1,10 +1,12 @@
-"""Which pages of a kernel are guarded, whoever runs while that is asked."""
+"""Which pages of a kernel are guarded, whoever runs while that is asked, or nobody yet."""
 
 from collections.abc import Iterator
 
 import pytest
 
 import stepvisor
+from stepvisor.monitor.vocabulary import Trap
+from stepvisor.probe.trap import is_landing_pad
 from stepvisor.symbols.kaslr import walk
 
 pytestmark = pytest.mark.system
@@ -53,3 +55,18 @@ def test_guarded_pages_are_known_while_a_program_runs(guest: stepvisor.Guest) ->
         guarded = guest._guarded()(symbol.address)
         at_el0 += before.pstate & _MODE == 0
         assert guarded
+
+
+def test_before_the_kernel_runs_any_page_may_be_guarded() -> None:
+    """It maps itself anew on its way, guarded if it was built so."""
+    with stepvisor.start(memory="512M", paused=True) as guest:
+        pad = next(
+            symbol.name
+            for symbol in guest.symbols
+            if symbol.address in guest.symbols.text
+            and is_landing_pad(int.from_bytes(guest._read_kernel(symbol.address, 4), "little"))
+        )
+        steps = guest.step(pad, 10)
+        traps = {probe.trap for probe in steps._probes if is_landing_pad(probe.word)}
+
+    assert traps == {Trap.BRK}

@@ -558,7 +558,7 @@ class Guest:
     def _guarded(self) -> Callable[[int], bool]:
         """Which pages of the running kernel take indirect branches to pads only."""
         if self._early:
-            return lambda _: False
+            return lambda _: True  # Not known: what may stand on a landing pad may stand anywhere.
         return self._memory().guarded
 
     def _symbols_from(self, target: Target, pc: int) -> SymbolTable:
