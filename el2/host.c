@@ -15,12 +15,16 @@
 #define OTHERS_DIVISOR 50
 #define ACTIVE_FRACTION 20
 
+/* At least so often somebody looks at the heartbeat on a machine that runs: half the idle rate. */
+#define LOOKS_PER_SECOND 50
+
 /* A wait longer than a millisecond stops the guest's clock. */
 #define LONG_WAIT_FRACTION 1000
 
-/* Heartbeat last seen, and when; written by whichever vCPU ticks. */
+/* Heartbeat last seen, the last look at it, and for how long it has stood still; by all vCPUs. */
 static u64 last_beat;
-static u64 last_beat_ticks;
+static u64 last_look_ticks;
+static u64 silent_ticks;
 bool monitor_is_unprobed;
 
 bool monitor_unprobed(void)
@@ -30,26 +34,39 @@ bool monitor_unprobed(void)
 
 void monitor_set_unprobed(bool value)
 {
-	last_beat_ticks = read_sysreg(cntpct_el0);
+	__atomic_store_n(&silent_ticks, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&monitor_is_unprobed, value, __ATOMIC_RELAXED);
 	monitor_set_state(value ? SV_STATE_HOST_LOST : SV_STATE_RUNNING);
+}
+
+/*
+ * Time that nobody looked does not count in full: a machine with too much to do runs neither the host
+ * nor the vCPUs, and the host that comes too late then is not gone.
+ */
+static u64 time_since_last_look(void)
+{
+	u64 now = read_sysreg(cntpct_el0);
+	u64 last = __atomic_exchange_n(&last_look_ticks, now, __ATOMIC_RELAXED);
+	u64 most = control()->frequency / LOOKS_PER_SECOND;
+
+	/* `last` is newer than `now` when another vCPU looked in between. */
+	if (now < last)
+		return 0;
+	return now - last < most ? now - last : most;
 }
 
 static void check_heartbeat(void)
 {
 	u64 beat = __atomic_load_n(&control()->heartbeat, __ATOMIC_RELAXED);
-	u64 now = read_sysreg(cntpct_el0);
 	u64 limit = control()->frequency * control()->heartbeat_timeout_ms / 1000;
-	u64 last = __atomic_load_n(&last_beat_ticks, __ATOMIC_RELAXED);
+	u64 passed = time_since_last_look();
 
-	if (beat != __atomic_load_n(&last_beat, __ATOMIC_RELAXED) || last == 0) {
-		__atomic_store_n(&last_beat, beat, __ATOMIC_RELAXED);
-		__atomic_store_n(&last_beat_ticks, now, __ATOMIC_RELAXED);
+	if (__atomic_exchange_n(&last_beat, beat, __ATOMIC_RELAXED) != beat) {
+		__atomic_store_n(&silent_ticks, 0, __ATOMIC_RELAXED);
 		return;
 	}
-	/* `last` may be newer than `now` when another vCPU ticked in between. */
-	if ((int64_t)(now - last) > (int64_t)limit && !monitor_flag(SV_FLAG_NO_HEARTBEAT) &&
-	    !monitor_unprobed())
+	if (__atomic_add_fetch(&silent_ticks, passed, __ATOMIC_RELAXED) > limit &&
+	    !monitor_flag(SV_FLAG_NO_HEARTBEAT) && !monitor_unprobed())
 		monitor_set_unprobed(true);
 }
 

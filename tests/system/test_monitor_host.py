@@ -1,5 +1,7 @@
 """The host may be slow or die: the guest waits, or runs on unprobed; no hit is lost in silence."""
 
+import os
+import signal
 import time
 
 import numpy as np
@@ -95,6 +97,25 @@ def test_without_heartbeat_the_guest_runs_on_unprobed(vcpus: int) -> None:
         guest.go()
         assert guest.finish().failures == []
         assert guest.total("hits") == len(guest.hits)
+
+
+def test_a_machine_without_time_is_not_a_host_that_died() -> None:
+    """Neither the host nor the vCPUs run for longer than the timeout, twice."""
+    with _guest() as guest:
+        guest.ready("started")
+        guest.arm("progress_call")
+        guest.go()
+        _ticks(guest, 1)
+        _stop_heartbeat(guest)
+        _beat(guest)
+        for _ in range(2):
+            os.kill(guest.machine.pid, signal.SIGSTOP)
+            time.sleep(1.5 * _TIMEOUT_MS / 1000)  # the time in which nothing runs is what is tested
+            os.kill(guest.machine.pid, signal.SIGCONT)
+            _ping(guest, 2)  # between two answers the monitor has looked at the heartbeat
+
+        assert guest.monitor._link.state is wire.State.RUNNING
+        _wait_lost(guest)
 
 
 def test_a_host_that_comes_back_probes_again() -> None:
