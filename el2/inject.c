@@ -9,6 +9,7 @@
 #define MODE_EL0 0UL
 #define MODE_EL1H 5UL
 #define FSC_EXTERNAL_ABORT 0x10UL
+#define MTE_WITH_TAGS 2UL
 
 /* Offsets of the synchronous vectors (Arm ARM, "Exception vectors"). */
 static u64 vector_offset(u64 pstate)
@@ -20,26 +21,31 @@ static u64 vector_offset(u64 pstate)
 	return FIELD(pstate, SPSR_ELx_M) == MODE_EL1H ? 0x200 : 0;
 }
 
-static bool has_mte(void)
+/* What depends on the core's extensions and on SCTLR_EL1. */
+static u64 extension_pstate(void)
 {
-	return FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_MTE) >= 2;
+	u64 sctlr = read_sysreg(sctlr_el1);
+	u64 pfr1 = read_sysreg(id_aa64pfr1_el1);
+	u64 value = 0;
+
+	if (FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_PAN) && !(sctlr & SCTLR_EL1_SPAN))
+		value |= SPSR_ELx_PAN;
+	if (FIELD(pfr1, ID_AA64PFR1_EL1_SSBS) && (sctlr & SCTLR_EL1_DSSBS))
+		value |= SPSR_ELx_SSBS;
+	if (FIELD(pfr1, ID_AA64PFR1_EL1_MTE) >= MTE_WITH_TAGS)
+		value |= SPSR_ELx_TCO;
+	if (FIELD(pfr1, ID_AA64PFR1_EL1_NMI) && !(sctlr & SCTLR_EL1_SPINTMASK))
+		value |= SPSR_ELx_ALLINT;
+	return value;
 }
 
 /* PSTATE after an exception to EL1 (Arm ARM pseudocode, AArch64.TakeException). */
 static u64 exception_pstate(u64 pstate)
 {
-	u64 sctlr = read_sysreg(sctlr_el1);
-	u64 value = pstate & (SPSR_ELx_N | SPSR_ELx_Z | SPSR_ELx_C | SPSR_ELx_V | SPSR_ELx_DIT |
-			      SPSR_ELx_PAN);
+	u64 kept = SPSR_ELx_N | SPSR_ELx_Z | SPSR_ELx_C | SPSR_ELx_V | SPSR_ELx_DIT | SPSR_ELx_PAN;
 
-	value |= MODE_EL1H | SPSR_ELx_D | SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F;
-	if (FIELD(read_sysreg(id_aa64mmfr1_el1), ID_AA64MMFR1_EL1_PAN) && !(sctlr & SCTLR_EL1_SPAN))
-		value |= SPSR_ELx_PAN;
-	if (FIELD(read_sysreg(id_aa64pfr1_el1), ID_AA64PFR1_EL1_SSBS) && (sctlr & SCTLR_EL1_DSSBS))
-		value |= SPSR_ELx_SSBS;
-	if (has_mte())
-		value |= SPSR_ELx_TCO;
-	return value;
+	return (pstate & kept) | MODE_EL1H | SPSR_ELx_D | SPSR_ELx_A | SPSR_ELx_I | SPSR_ELx_F |
+	       extension_pstate();
 }
 
 /* `kind` is the vector's offset in its group: synchronous 0, IRQ 0x80, FIQ 0x100, SError 0x180. */
@@ -61,8 +67,19 @@ static void take_to_el1(struct vcpu *v, u64 esr)
 	enter_vector(v, 0);
 }
 
+/* As of a virtual SError that the core takes: its syndrome is put there when it comes (trap.c). */
+static u64 serror_syndrome(void)
+{
+	u64 ras = FIELD(read_sysreg(id_aa64pfr0_el1), ID_AA64PFR0_EL1_RAS);
+	u64 syndrome = ras ? read_sysreg(SYS_VSESR_EL2) & ESR_ELx_ISS_MASK : 0;
+
+	return (u64)EC_SERROR << ESR_ELx_EC_SHIFT | ESR_ELx_IL | syndrome;
+}
+
 void inject_interrupt(struct vcpu *v, u64 kind)
 {
+	if (kind == INJECT_SERROR)
+		write_sysreg(esr_el1, serror_syndrome());
 	enter_vector(v, kind);
 }
 
