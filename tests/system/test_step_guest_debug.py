@@ -20,6 +20,8 @@ DEBUGGED = "begins 1\ninside 35\nbrk signal 5\nbrk offset 0\nexit 55\n"
 """Two instructions, ten rounds of three, two for a system call: 34 steps, and the start."""
 WATCHED = "begins 1\nbreaks 7\nstores 7\nastray 0\nexit 7\n"
 WATCHED_ROUNDS = 7
+APPEND = "nowatchdog"
+"""Stepped all the time on a busy host, a vCPU is as slow as the guest's watchdogs suspect."""
 BRK_WARN = 0xD420_0000 | 0x800 << 5
 IS_WARNING, WARNING_FLAGS = 1, 0xFF
 """BUGFLAG_WARNING and nothing else, ONCE above all; the taint is above."""
@@ -42,7 +44,7 @@ WAYS = pytest.mark.parametrize(
 def guest(request: pytest.FixtureRequest, files: GuestFiles) -> Iterator[stepvisor.Guest]:
     programs = {f"root/{name}": build_program(name) for name in ("debugged", "watched")}
     initrd = build_initramfs(files.busybox.read_bytes(), programs)
-    with stepvisor.boot(cpu=request.param, initrd=initrd, memory="512M") as guest:
+    with stepvisor.boot(cpu=request.param, initrd=initrd, memory="512M", append=APPEND) as guest:
         guest.wait_ready()
         # The shell and what it runs stay on the vCPU that is stepped.
         guest.run("taskset -p 1 $PPID")
