@@ -229,7 +229,9 @@ def test_guest_clock_stands_while_its_vcpu_waits() -> None:
         guest.arm("progress_call")
         guest.go()
         guest.until(lambda: _full(guest), "a full ring")
-        _ping(guest, 100)
+        start = time.monotonic()
+        while time.monotonic() - start < 3:  # a busy host makes gaps of its own, but shorter ones
+            _ping(guest, 100)
         guest.draining = True
         guest.ready("counted")
         waited = guest.total("blocked_ticks")
