@@ -9,7 +9,7 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_ROOT / folder) for folder in ("tests/system", "tests/guests", "el2")]
 
-from fuzz.campaign import CPUS, run_campaign  # noqa: E402 - needs the harness of the tests
+from fuzz.campaign import CPUS, WAYS, run_campaign  # noqa: E402 - needs the harness of the tests
 from fuzz.case import Case, Way  # noqa: E402 - likewise
 from fuzz.compare import Failure, check  # noqa: E402 - likewise
 from stepvisor.errors import StepvisorError  # noqa: E402 - likewise
@@ -50,6 +50,7 @@ def _many(options: argparse.Namespace, monitor: Path | None) -> list[Failure]:
         seed=options.seed,
         seconds=options.seconds,
         cpus=options.cpu or CPUS,
+        ways=options.ways or WAYS,
         monitor=monitor,
         say=lambda text: print(text, flush=True),
     )
@@ -60,11 +61,18 @@ def _many(options: argparse.Namespace, monitor: Path | None) -> list[Failure]:
     return result.failures
 
 
+def _ways(text: str) -> list[Way]:
+    return [Way(name) for name in text.split(",")]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="how long, about")
     parser.add_argument("--seed", type=int, default=1, help="where all is drawn from")
     parser.add_argument("--cpu", action="append", help="a model; may be repeated")
+    parser.add_argument(
+        "--ways", help="some, by comma: " + ", ".join(way.value for way in Way), type=_ways
+    )
     parser.add_argument("--monitor", help="another image of the monitor, to see it fail")
     one = parser.add_argument_group("one case, as a failure's first line says")
     one.add_argument("--case", type=int, help="its seed")

@@ -28,9 +28,16 @@ class Failure:
 
 
 def check(
-    case: Case, monitor: Path | None = None, say: Callable[[Outcome], None] = lambda _: None
+    case: Case,
+    monitor: Path | None = None,
+    say: Callable[[Outcome], None] = lambda _: None,
+    *,
+    narrow: bool = True,
 ) -> Failure | None:
-    """Run `case` natively and under the monitor; None when all is the same."""
+    """Run `case` natively and under the monitor; None when all is the same.
+
+    Unless `narrow` is off, more runs look for the action that differs.
+    """
     native = run_natively(case)
     monitored = run_monitored(case, monitor=monitor)
     say(monitored)
@@ -40,7 +47,7 @@ def check(
     if differing:
         vcpu, number = differing
         lines.append(f"vCPU {vcpu} differs after action {number}")
-        lines += _narrow(case, vcpu, number, monitor)
+        lines += _narrow(case, vcpu, number, monitor) if narrow else []
     return Failure(case, tuple(lines)) if lines else None
 
 

@@ -1,6 +1,7 @@
 """Probes that come and go while the guest runs; their hits against the guest's own count."""
 
 import random
+import struct
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +11,16 @@ from fuzz.guest import FuzzGuest
 from fuzz.layout import SITE, SITES, SiteFlag
 from fuzz.programs import Programs
 from stepvisor.errors import ProbeError
-from stepvisor.monitor.interface import ProbeRequest, StepOption, Trap
+from stepvisor.monitor.interface import Plan, ProbeRequest, StepOption, Trap
 from stepvisor.probe.plan import Method
 
 __all__ = ("Probes",)
 
 _MOST_STIRRED = 24
 """Probes that one turn adds."""
+
+_USER_ALIAS = 0x8000_0000
+"""Added to the address of RAM: the same memory for EL0."""
 
 _OPTIONS = (
     StepOption.SILENT | StepOption.EL0,
@@ -160,8 +164,28 @@ class Probes:
 
     def _request(self, number: int) -> ProbeRequest:
         site = self._sites[number]
+        if int(site["flags"]) & (SiteFlag.A32 | SiteFlag.T32):
+            return self._request_aarch32(number)
         trap = Trap.BRK if int(site["flags"]) & SiteFlag.USER else Trap.SMC
         method = self._random.choice([Method.STEP, None, None])
         request = self._guest.request(int(site["address"]), number + 1, method, trap)
-        label = f"{number % SITES} of vCPU {number // SITES}"
-        return replace(request, label=label, program=self._programs.draw(self._random))
+        return replace(request, label=_label(number), program=self._programs.draw(self._random))
+
+    def _request_aarch32(self, number: int) -> ProbeRequest:
+        site = self._sites[number]
+        address, thumb = int(site["address"]), bool(int(site["flags"]) & SiteFlag.T32)
+        first, second = struct.unpack("<2H", self._guest.monitor.read_physical(address, 4))
+        wide = first << 16 | second if thumb else second << 16 | first
+        return ProbeRequest(
+            slot=number + 1,
+            va=address + _USER_ALIAS,
+            ipa=address,
+            word=first if thumb and first < 0xE800 else wide,
+            plan=Plan.STEP_OTHER,
+            label=_label(number),
+            trap=Trap.BKPT_T32 if thumb else Trap.BKPT_A32,
+        )
+
+
+def _label(number: int) -> str:
+    return f"{number % SITES} of vCPU {number // SITES}"

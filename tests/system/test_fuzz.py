@@ -1,4 +1,4 @@
-"""A short form of `make fuzz`, and what it has found."""
+"""A short form of `make fuzz`; what it finds is added here, or as a case of its own."""
 
 import pytest
 
@@ -11,23 +11,18 @@ pytestmark = pytest.mark.system
 CPUS = ("cortex-a57", DEFAULT_CPU)
 
 SHORT = (
-    Case(1, CPUS[0], 3, 4000, Way.FREE),
-    Case(1, CPUS[0], 3, 4000, Way.STIRRED),
-    Case(2, CPUS[0], 1, 4000, Way.PROBED),
-    Case(3, CPUS[0], 2, 150, Way.STEPPED),
-    Case(1, CPUS[1], 3, 4000, Way.FREE),
-    Case(1, CPUS[1], 3, 4000, Way.STIRRED),
-    Case(2, CPUS[1], 1, 4000, Way.PROBED),
-    Case(3, CPUS[1], 2, 150, Way.STEPPED),
-)
-
-FOUND = (
-    # A load that begins in a page without a probe and ends in one with a probe.
-    Case(1, CPUS[0], 1, 10_000, Way.STIRRED),
+    Case(1, CPUS[0], 3, 1500, Way.FREE),
+    Case(1, CPUS[0], 3, 1500, Way.STIRRED),
+    Case(2, CPUS[0], 1, 1500, Way.PROBED),
+    Case(3, CPUS[0], 2, 60, Way.STEPPED),
+    Case(1, CPUS[1], 3, 1500, Way.FREE),
+    Case(1, CPUS[1], 3, 1500, Way.STIRRED),
+    Case(2, CPUS[1], 1, 1500, Way.PROBED),
+    Case(3, CPUS[1], 2, 60, Way.STEPPED),
 )
 
 
-@pytest.mark.parametrize("case", [*SHORT, *FOUND], ids=Case.command)
+@pytest.mark.parametrize("case", SHORT, ids=Case.command)
 def test_guest_does_the_same(case: Case) -> None:
     failure = check(case)
 

@@ -18,7 +18,7 @@
 
 static struct page arenas[MAX_CPUS][PAGES] __attribute__((aligned(PAGE_SIZE)));
 
-extern const u8 code_template[], text_template[], user_template[], small_template[];
+extern const u8 code_template[], text_template[], user_template[], a32_template[], small_template[];
 
 u64 arena_address(const struct worker *w, u64 page)
 {
@@ -63,11 +63,12 @@ void arena_prepare(struct worker *w)
 	copy(arena_address(w, PAGE_CODE), code_template, PAGE_SIZE);
 	copy(arena_address(w, PAGE_TEXT), text_template, PAGE_SIZE);
 	copy(arena_address(w, PAGE_USER), user_template, PAGE_SIZE);
+	copy(arena_address(w, PAGE_A32), a32_template, PAGE_SIZE);
 	for (u64 i = 0; i < DATA_PAGES; i++)
 		fill_data(w, PAGE_DATA + i);
 	fill_tables(w);
 	copy(arena_address(w, PAGE_STACK), small_template, 8);
-	for (u64 page = PAGE_DATA; page < PAGES; page++)
+	for (u64 page = PAGE_DATA; page <= PAGE_ROOT; page++)
 		copy(arena_address(w, page) + SITE_OFFSET, small_template, 8);
 	dsb();
 	asm volatile("ic ialluis; dsb ish; isb" ::: "memory");

@@ -56,6 +56,10 @@ struct worker {
 extern struct worker workers[MAX_CPUS];
 extern struct site sites[MAX_CPUS * SITES];
 
+#define PSTATE_USER 0x340 /* interrupts are not masked */
+#define PSTATE_USER_MASKED 0x1c0
+#define PSTATE_SS (1UL << 21)
+
 /* Patched by the host. */
 extern u64 cpus_used, kinds;
 
@@ -119,6 +123,17 @@ void act_user(struct worker *w);
 void act_text(struct worker *w);
 struct site *rewritten_site(struct worker *w, u64 place);
 u64 counter_value(u64 number);
+
+void act_debug(struct worker *w);
+void act_gic(struct worker *w);
+void act_endian(struct worker *w);
+void act_aarch32(struct worker *w);
+struct site *plain_site(struct worker *w); /* at EL1, and its instruction masks and steps nothing */
+struct site *user_site(struct worker *w);
+
+/* power.c */
+void act_power(struct worker *w);
+void power_others(void); /* by the first vCPU: those that went off come back */
 
 /* interrupt.c */
 void check_mail(void);

@@ -17,7 +17,8 @@
 #define PAGE_LEVEL3 8 /* translation tables, each with a site in its upper half */
 #define PAGE_LEVEL2 9
 #define PAGE_ROOT 10
-#define PAGES 11
+#define PAGE_A32 11 /* sites, at EL0 in AArch32 state */
+#define PAGES 12
 
 /* Where in a page of data or of tables its site is, and how much belongs to it. */
 #define SITE_OFFSET 0x800
@@ -28,14 +29,16 @@
 #define TEXT_STRIDE 0x80
 #define TEXT_PLACES 24
 
-#define SITES 256	 /* of a vCPU at most */
+#define SITES 384	 /* of a vCPU at most */
 #define SITE_LOOPS 1	 /* reached x3 times */
 #define SITE_USER 2	 /* at EL0: takes a BRK */
 #define SITE_REWRITTEN 4 /* may hold anything, and is not counted */
 #define SITE_TABLE 8	 /* shares its page with translation tables */
 #define SITE_STACK 16	 /* shares its page with a stack */
 #define SITE_DATA 32	 /* shares its page with data */
-#define SITE_CALLS 64	 /* a call of the firmware */
+#define SITE_PLAIN 64	 /* computes, loads or stores */
+#define SITE_A32 128	 /* at EL0 in AArch32 state */
+#define SITE_T32 256
 
 #define COUNTERS 4   /* that all vCPUs add to */
 #define MAX_WORDS 64 /* of an action that are kept for the trace */

@@ -9,22 +9,30 @@ struct entry {
 extern const struct entry code_sites[], code_sites_end[];
 extern const struct entry text_sites[], text_sites_end[];
 extern const struct entry user_sites[], user_sites_end[];
+extern const struct entry a32_sites[], a32_sites_end[];
 
 struct site sites[MAX_CPUS * SITES] __attribute__((aligned(PAGE_SIZE)));
 u64 enter_pstate[MAX_CPUS];
 
-static u64 sequence_first, code_count, text_first, text_count, user_first, user_count, small_first,
-	small_count;
+static u64 sequence_first, code_count, text_first, text_count, user_first, user_count, a32_first,
+	a32_count, small_first, small_count;
 
 static u64 counters[COUNTERS * 16] __attribute__((aligned(PAGE_SIZE)));
 
+#define AT_EL0 (SITE_USER | SITE_A32 | SITE_T32)
+#define PSTATE_A32 0x150 /* interrupts are not masked */
+#define PSTATE_T32 0x170
+#define VECTOR_IRQ_AARCH32 0x680
+#define SCTLR_E0E (1UL << 24)
 #define SEQUENCES 4 /* of doublewords, the first of all */
 #define EC_IABT_LOWER 0x20
+#define EC_BREAKPOINT_LOWER 0x30
+#define EC_STEP_LOWER 0x32
 #define EC_DABT_LOWER 0x24
+#define EC_WATCHPOINT_LOWER 0x34
 #define EC_PC_ALIGNMENT 0x22
 #define EC_WATCHPOINT_SAME 0x35
 #define DESCRIPTOR_ADDRESS 0xfffffffff000UL
-#define PSTATE_USER 0x340 /* interrupts are not masked */
 
 u64 counter_value(u64 number)
 {
@@ -66,21 +74,27 @@ u64 sites_prepare(struct worker *w)
 	user_first = number;
 	number = add_page(w, number, PAGE_USER, user_sites, user_sites_end);
 	user_count = number - user_first;
+	a32_first = number;
+	number = add_page(w, number, PAGE_A32, a32_sites, a32_sites_end);
+	a32_count = number - a32_first;
 	small_first = number;
 	number = add(w, number, arena_address(w, PAGE_STACK), 0, 0, SITE_STACK);
-	for (u64 page = PAGE_DATA; page < PAGES; page++)
+	for (u64 page = PAGE_DATA; page <= PAGE_ROOT; page++)
 		number = add(w, number, arena_address(w, page) + SITE_OFFSET, 0, 0, flags_of(page));
 	small_count = number - small_first;
 	for (u64 i = 0; i < TEXT_PLACES; i++)
 		number = add(w, number, arena_address(w, PAGE_TEXT) + TEXT_START + i * TEXT_STRIDE,
 			     0, 0, SITE_REWRITTEN);
+	if (number > SITES)
+		report(false, "more sites than there is room for");
 	return number;
 }
 
 static bool has_address(u64 class)
 {
 	return class == EC_IABT_SAME || class == EC_DABT_SAME || class == EC_IABT_LOWER ||
-	       class == EC_DABT_LOWER || class == EC_PC_ALIGNMENT || class == EC_WATCHPOINT_SAME;
+	       class == EC_DABT_LOWER || class == EC_PC_ALIGNMENT || class == EC_WATCHPOINT_SAME ||
+	       class == EC_WATCHPOINT_LOWER;
 }
 
 /* The exception that ended a call. */
@@ -115,7 +129,10 @@ static u64 times_reached(const struct site *site, const struct caught *caught, u
 			 u64 tries)
 {
 	u64 point = site->address + distance;
-	bool fetch = caught && (EC(caught->frame.esr) & ~1UL) == EC_IABT_LOWER;
+	u64 class = caught ? EC(caught->frame.esr) & ~1UL : 0;
+	/* Exceptions that come before the instruction. */
+	bool fetch =
+		class == EC_IABT_LOWER || class == EC_BREAKPOINT_LOWER || class == EC_STEP_LOWER;
 
 	if (caught && (caught->frame.pc < point || (caught->frame.pc == point && fetch)) && tries)
 		tries--;
@@ -125,7 +142,7 @@ static u64 times_reached(const struct site *site, const struct caught *caught, u
 /* Calls a site at `distance` from its own address. */
 static const struct caught *enter(struct worker *w, struct site *site, u64 distance)
 {
-	u64 (*how)(u64, u64) = site->flags & SITE_USER ? enter_regs : call_regs;
+	u64 (*how)(u64, u64) = site->flags & AT_EL0 ? enter_regs : call_regs;
 	const struct caught *caught;
 	u64 *x = w->regs.x, times = 1;
 
@@ -211,6 +228,21 @@ struct site *rewritten_site(struct worker *w, u64 place)
 	return &w->sites[small_first + small_count + place];
 }
 
+struct site *plain_site(struct worker *w)
+{
+	struct site *site;
+
+	do {
+		site = &w->sites[below(w, code_count)];
+	} while (!(site->flags & SITE_PLAIN));
+	return site;
+}
+
+struct site *user_site(struct worker *w)
+{
+	return &w->sites[user_first + below(w, user_count)];
+}
+
 /* Code at EL0 that comes back by an exception. */
 void act_user(struct worker *w)
 {
@@ -238,9 +270,45 @@ void act_shared(struct worker *w)
 	w->sums[number] += enter(w, site, alias_distance(w, PAGE_CODE)) ? 0 : amount;
 }
 
-/* An SVC inside a call: breaks sequences up, and goes on. */
+/* Interrupts in AArch32 state; and an SVC inside a call, which breaks sequences up and goes on. */
 bool on_exception(u64 vector, struct frame *frame)
 {
+	if (vector == VECTOR_IRQ_AARCH32) {
+		on_irq(frame);
+		return true;
+	}
 	return (vector == VECTOR_SYNC_EL1 || vector == VECTOR_SYNC_EL0) &&
 	       EC(frame->esr) == EC_SVC64 && (frame->esr & 0xffff) == SVC_RETURN;
+}
+
+/* EL0 in the other order of bytes. */
+void act_endian(struct worker *w)
+{
+	u64 sctlr = read_reg(sctlr_el1);
+
+	write_reg(sctlr_el1, sctlr | SCTLR_E0E);
+	isb();
+	act_user(w);
+	write_reg(sctlr_el1, sctlr);
+	isb();
+}
+
+static bool has_aarch32(void)
+{
+	return (read_reg(id_aa64pfr0_el1) & 15) == 2;
+}
+
+/* Where the core has no AArch32 state, A64 instead. */
+void act_aarch32(struct worker *w)
+{
+	struct site *site = &w->sites[a32_first + below(w, a32_count)];
+
+	if (!has_aarch32()) {
+		act_user(w);
+		return;
+	}
+	draw_regs(w);
+	w->regs.x[0] = arena_address(w, PAGE_DATA) + 64 + below(w, 1024) + USER_ALIAS;
+	enter_pstate[w->index] = (site->flags & SITE_T32 ? PSTATE_T32 : PSTATE_A32) | w->regs.nzcv;
+	visit(w, site, USER_ALIAS);
 }

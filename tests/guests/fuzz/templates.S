@@ -52,9 +52,10 @@
 	\fourth
 	\fifth
 	ret
-	enter_site code, 0
+	enter_site code, kind
 	.endm
 
+	.set	kind, SITE_PLAIN
 	page	code
 	site	"nop"
 	site	"add x2, x3, #0x123"
@@ -127,6 +128,7 @@
 	site	"at s1e1r, x0", "isb", "mrs x2, par_el1"
 	site	"at s1e0w, x0", "isb", "mrs x2, par_el1"
 
+	.set	kind, 0
 	site	"b 1f", "mov x2, #1", "1:"
 	site	"b.eq 1f", "mov x2, #1", "1:"
 	site	"b.lt 1f", "mov x2, #1", "1:"
@@ -205,6 +207,7 @@
 	ret
 	enter_site code, 0
 
+	.set	kind, SITE_PLAIN
 	site	"ldrb w2, [x0]"
 	site	"ldrh w2, [x0]"
 	site	"ldr w2, [x0]"
@@ -283,6 +286,7 @@
 	site	"ldclrh w1, w2, [x0]"
 	site	"stset w1, [x0]"
 
+	.set	kind, 0
 	site	"svc #3"
 	site	"hvc #1"
 	site	".inst 0"
@@ -470,6 +474,52 @@
 	svc	#8
 	enter_site user, SITE_USER | SITE_LOOPS
 	end_page user
+
+	/* In numbers: the assembler knows A64 alone. r0 the address of data; r7 shows what was left out. */
+	.macro	a32_site words:vararg
+	begin
+	point
+	.long	\words
+	.long	0xe2877001, 0xef000007		/* add r7, r7, #1; svc #7 */
+	enter_site a32, SITE_A32
+	.endm
+
+	.macro	t32_site halves:vararg
+	begin
+	point
+	.hword	\halves
+	.hword	0x3701, 0xdf07			/* adds r7, #1; svc #7 */
+	.balign	4, 0
+	enter_site a32, SITE_T32
+	.endm
+
+	page	a32
+	a32_site 0xe0823001			/* add r3, r2, r1 */
+	a32_site 0xe5903000			/* ldr r3, [r0] */
+	a32_site 0xe1d030b2			/* ldrh r3, [r0, #2] */
+	a32_site 0xe1d030d1			/* ldrsb r3, [r0, #1] */
+	a32_site 0xe8900018			/* ldm r0, {r3, r4} */
+	a32_site 0xe1c040d0			/* ldrd r4, r5, [r0] */
+	a32_site 0xe4903004			/* ldr r3, [r0], #4 */
+	a32_site 0xe5801000			/* str r1, [r0] */
+	a32_site 0xe5c01001			/* strb r1, [r0, #1] */
+	a32_site 0xe8a00006			/* stm r0!, {r1, r2} */
+	a32_site 0xe3510080, 0x05903000		/* cmp r1, #128; ldreq r3, [r0] */
+	a32_site 0xe3510080, 0x35801000		/* cmp r1, #128; strlo r1, [r0] */
+	a32_site 0xe1200075			/* bkpt #5 */
+	a32_site 0xe7f000f0			/* udf #0 */
+	a32_site 0xef000003			/* svc #3 */
+	a32_site 0xf1010200, 0xe5903000, 0xf1010000 /* setend be; ldr r3, [r0]; setend le */
+	t32_site 0x1853				/* adds r3, r2, r1 */
+	t32_site 0x6803				/* ldr r3, [r0] */
+	t32_site 0x8843				/* ldrh r3, [r0, #2] */
+	t32_site 0xf8d0, 0x3001			/* ldr.w r3, [r0, #1] */
+	t32_site 0x6041				/* str r1, [r0, #4] */
+	t32_site 0xe890, 0x0018			/* ldm r0, {r3, r4} */
+	t32_site 0x2980, 0xbf34, 0x6803, 0x6041	/* cmp r1, #128; ite lo; ldrlo r3, [r0]; strhs r1, [r0, #4] */
+	t32_site 0xbe05				/* bkpt #5 */
+	t32_site 0xde00				/* udf #0 */
+	end_page a32
 
 	/* What is copied into pages of data, of tables, and under a stack. */
 	.global	small_template
