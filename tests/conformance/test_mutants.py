@@ -149,7 +149,12 @@ MUTANTS = (
     ),
     Mutant(
         "the reservation of a stepped load-exclusive is lost",
-        {"exclusive.c": ("	exclusive->open = true;\n", "")},
+        {
+            "exclusive.c": (
+                "exclusive->open = fsc == NO_FAULT || fsc == FSC_UNSUPPORTED_EXCLUSIVE;",
+                "exclusive->open = false;",
+            )
+        },
         "exclusive-loop",
     ),
     Mutant(
