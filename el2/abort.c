@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stage-2 aborts: shadowed pages, emulated GIC registers, and addresses where there is nothing. */
 #include "abort.h"
+#include "aarch32.h"
+#include "access_flag.h"
 #include "arch_gen.h"
 #include "brk.h"
 #include "gic_mmio.h"
@@ -11,6 +13,7 @@
 #include "stage2.h"
 #include "step.h"
 #include "sysreg.h"
+#include "translate.h"
 #include "trap.h"
 
 #define FSC_TYPE 0x3cUL /* without the level */
@@ -121,16 +124,40 @@ enum trap_result trap_data_abort(struct vcpu *v, u64 esr)
 	return refuse(v, esr);
 }
 
+/* Whether the fetch would get something that was planted, if it got anything. */
+static bool is_planted_here(const struct vcpu *v)
+{
+	u64 size = instruction_set(v->frame.pstate) == SV_INSTRUCTION_SET_T32 ? 2 : 4;
+	ipa_t address;
+
+	return translate_guest(v->frame.pc, &address) && shadow_is_planted(address, size);
+}
+
+/*
+ * A table walk of the fetch met a shadowed page. Whether the fetch is allowed, and what else comes before the
+ * instruction, only the core can tell: it fetches again, in a view where walks can read shadows, what is planted.
+ * Where nothing is, the instruction itself is run in PRISTINE.
+ */
+static void fetch_through_shadow(struct vcpu *v)
+{
+	ipa_t flag;
+
+	if (v->view == SV_VIEW_PROBED && is_planted_here(v)) {
+		if (access_sets_flag(v->frame.pc, &flag))
+			shadow_refresh(v, flag);
+		step_fetch(v);
+		return;
+	}
+	/* The walk has to write to a table: in a view where none is planted. */
+	if (v->view == VIEW_FETCH && hit_unfetched(v))
+		return;
+	step_data_access(v, fault_page(), v->view != SV_VIEW_PROBED);
+}
+
 static void fetch_shadowed(struct vcpu *v, u64 esr)
 {
-	/*
-	 * A table walk of the fetch read a shadowed page. The instruction is fetched in another view, where no
-	 * probe stands: a hit of one at this place is noticed here.
-	 */
-	if (esr & ISS_DABT_S1PTW) {
-		if (!hit_unfetched(v))
-			step_data_access(v, fault_page(), false);
-	}
+	if (esr & ISS_DABT_S1PTW)
+		fetch_through_shadow(v);
 	/* EL0, where SMCs stand. Until every vCPU would take a BRK to EL2, the fetch just faults again. */
 	else if (brk_route(v))
 		shadow_admit_user(fault_page());

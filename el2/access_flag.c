@@ -167,3 +167,17 @@ bool access_makes_dirty(u64 va)
 			return true;
 	return false;
 }
+
+bool access_sets_flag(u64 va, ipa_t *page)
+{
+	u64 *leaf = read_sysreg(tcr_el1) & TCR_EL1_HA ? find_leaf(va) : NULL;
+	u64 entry = read_entry(leaf);
+
+	while ((entry & DESCRIPTOR_VALID) && !(entry & DESCRIPTOR_AF))
+		if (__atomic_compare_exchange_n(leaf, &entry, entry | DESCRIPTOR_AF, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+			*page = ipa_page(ipa((u64)leaf));
+			return true;
+		}
+	return false;
+}

@@ -193,30 +193,41 @@ static struct shadow *batch_shadow(struct batch *batch, ipa_t page)
 	return shadow;
 }
 
+/* OPEN always has the guest's own page. */
+static const u32 shadowing_views[] = { SV_VIEW_PROBED, SV_VIEW_PRISTINE, VIEW_FETCH };
+#define SHADOWING_VIEWS (sizeof(shadowing_views) / sizeof(shadowing_views[0]))
+
 static bool split_views(ipa_t page)
 {
-	return stage2_split(SV_VIEW_PROBED, page) && stage2_split(SV_VIEW_PRISTINE, page);
+	for (u32 i = 0; i < SHADOWING_VIEWS; i++)
+		if (!stage2_split(shadowing_views[i], page))
+			return false;
+	return true;
 }
 
-static void map_shadow(struct shadow *shadow)
+static void map_own(const struct shadow *shadow)
 {
-	pa_t own = ipa_identity(shadow->page);
-	bool empty = shadow->first_slot == 0;
+	for (u32 i = 0; i < SHADOWING_VIEWS; i++)
+		stage2_make(shadowing_views[i], shadow->page, ipa_identity(shadow->page),
+			    PAGE_NORMAL);
+}
 
-	stage2_make(SV_VIEW_PRISTINE, shadow->page, own, empty ? PAGE_NORMAL : PAGE_READ_EXECUTE);
-	if (empty)
-		stage2_make(SV_VIEW_PROBED, shadow->page, own, PAGE_NORMAL);
-	else
-		stage2_make(SV_VIEW_PROBED, shadow->page, pointer_to_pa(shadow_page(shadow)),
-			    has_smc(shadow) ? PAGE_EXECUTE_EL1 : PAGE_EXECUTE);
+static void map_shadow(const struct shadow *shadow)
+{
+	pa_t own = ipa_identity(shadow->page), copy = pointer_to_pa(shadow_page(shadow));
+	bool smc = has_smc(shadow);
+
+	stage2_make(SV_VIEW_PRISTINE, shadow->page, own, PAGE_READ_EXECUTE);
+	stage2_make(SV_VIEW_PROBED, shadow->page, copy, smc ? PAGE_EXECUTE_EL1 : PAGE_EXECUTE);
+	stage2_make(VIEW_FETCH, shadow->page, copy,
+		    smc ? PAGE_READ_EXECUTE_EL1 : PAGE_READ_EXECUTE);
 }
 
 static void break_batch(const struct batch *batch)
 {
-	for (u32 i = batch->first; i; i = listed(i)->next) {
-		stage2_break(SV_VIEW_PROBED, listed(i)->page);
-		stage2_break(SV_VIEW_PRISTINE, listed(i)->page);
-	}
+	for (u32 i = batch->first; i; i = listed(i)->next)
+		for (u32 view = 0; view < SHADOWING_VIEWS; view++)
+			stage2_break(shadowing_views[view], listed(i)->page);
 	stage2_flush();
 }
 
@@ -242,9 +253,12 @@ static void make_batch(struct batch batch)
 		struct shadow *shadow = listed(i);
 
 		next = shadow->next;
-		if (shadow->first_slot)
+		if (shadow->first_slot) {
 			fill(shadow);
-		map_shadow(shadow);
+			map_shadow(shadow);
+		} else {
+			map_own(shadow);
+		}
 		leave_batch(shadow);
 	}
 }
@@ -647,6 +661,22 @@ u32 shadow_find_probe(ipa_t address)
 			found = i;
 	lock_release(&lock);
 	return found;
+}
+
+bool shadow_is_planted(ipa_t address, u64 size)
+{
+	u64 offset = address.raw & PAGE_MASK;
+	const struct shadow *shadow;
+	bool differs = false;
+
+	lock_take(&lock);
+	shadow = find_shadow(ipa_page(address));
+	for (u64 i = offset; shadow && i < offset + size && i < PAGE_SIZE; i++)
+		if (shadow_page(shadow)[i] !=
+		    *(const u8 *)pa_to_pointer(ipa_identity(ipa(shadow->page.raw + i))))
+			differs = true;
+	lock_release(&lock);
+	return differs;
 }
 
 void shadow_admit_user(ipa_t page)

@@ -62,14 +62,16 @@ static enum trap_result hit(struct vcpu *v, u32 index)
 bool hit_unfetched(struct vcpu *v)
 {
 	ipa_t address;
-	u32 word, index;
+	u32 index;
 
-	if (v->view != SV_VIEW_PROBED || !read_guest_instruction(v->frame.pc, &word, &address))
+	if (!translate_guest(v->frame.pc, &address))
 		return false;
 	index = shadow_find_probe(address);
-	if (index)
-		hit(v, index);
-	return index != 0;
+	if (!index)
+		return false;
+	step_end_fetch(v);
+	hit(v, index);
+	return true;
 }
 
 /*
@@ -126,6 +128,7 @@ static enum trap_result trap_planted(struct vcpu *v, u64 esr, trap_handler guest
 	u32 immediate = (u32)(esr & ISS_CALL_IMM16_MASK);
 	u32 word;
 
+	step_end_fetch(v);
 	switch (find_owner(v, immediate, &word)) {
 	case PLANTED:
 		return hit(v, immediate);
@@ -157,6 +160,7 @@ enum trap_result trap_bkpt(struct vcpu *v, u64 esr)
 	ipa_t address;
 	u32 word, index;
 
+	step_end_fetch(v);
 	if (v->view != SV_VIEW_PROBED)
 		return trap_guest_brk(v, esr);
 	if (!translate_guest(v->frame.pc, &address) || !read_instruction(set, v->frame.pc, &word))

@@ -281,11 +281,11 @@ void stage2_make(u32 view, ipa_t page, pa_t target, enum page_access access)
 {
 	u64 value = target.raw | (attributes_of(page.raw) & ~DESC_ACCESS) | DESC_PAGE;
 
-	if (access == PAGE_NORMAL || access == PAGE_READ_EXECUTE)
+	if (access != PAGE_EXECUTE && access != PAGE_EXECUTE_EL1)
 		value |= DESC_READ;
 	if (access == PAGE_NORMAL)
 		value |= DESC_WRITE;
-	if (access == PAGE_EXECUTE_EL1)
+	if (access == PAGE_EXECUTE_EL1 || access == PAGE_READ_EXECUTE_EL1)
 		value |= not_at_el0();
 	store_entry(level3_entry(view, page), value);
 }

@@ -301,20 +301,38 @@ static void note_written_pages(struct vcpu *v, ipa_t page)
 		note_dirty(v, ipa_page(reached));
 }
 
+static void step_in_view(struct vcpu *v, u32 view)
+{
+	v->status->data_steps++;
+	if (v->step.mode != STEP_NONE) {
+		select_view(v, view); /* The step under way goes on, its SPSR.SS untouched. */
+		return;
+	}
+	decode_here(v);
+	arm(v, STEP_DATA, view);
+}
+
 void step_data_access(struct vcpu *v, ipa_t page, bool write)
 {
-	u32 view;
-
-	v->status->data_steps++;
-	if (v->step.mode == STEP_NONE)
-		decode_here(v);
-	view = write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE;
-	if (v->step.mode == STEP_NONE)
-		arm(v, STEP_DATA, view);
-	else
-		select_view(v, view); /* The step under way goes on, its SPSR.SS untouched. */
+	step_in_view(v, write ? SV_VIEW_OPEN : SV_VIEW_PRISTINE);
 	if (write)
 		note_written_pages(v, page);
+}
+
+void step_fetch(struct vcpu *v)
+{
+	step_in_view(v, VIEW_FETCH);
+}
+
+void step_end_fetch(struct vcpu *v)
+{
+	if (v->view != VIEW_FETCH)
+		return;
+	if (v->step.mode == STEP_DATA) {
+		v->step.going = false;
+		disarm(v);
+	}
+	select_view(v, SV_VIEW_PROBED);
 }
 
 #define PACIASP 0xd503233fU

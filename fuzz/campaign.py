@@ -25,7 +25,7 @@ _ACTIONS: Final = {
 """Of each vCPU: some seconds at most."""
 
 WAYS: Final = (Way.FREE, Way.PROBED, Way.STIRRED, Way.STEPPED)
-"""Not TABLES: with tables in probed pages some code does not do the same yet."""
+"""Not TABLES: each fetch whose tables share a page with a probe is an exit, which takes minutes."""
 
 _MOST_FAILURES = 5
 """More tell nothing new."""

@@ -3,6 +3,7 @@
 #ifndef SV_ACCESS_FLAG_H
 #define SV_ACCESS_FLAG_H
 
+#include "addr.h"
 #include "types.h"
 
 /*
@@ -17,5 +18,11 @@ bool access_leaves_tables(u64 va);
  * allows writing from here on. False if there was nothing to do. The caller knows that the guest may access the page.
  */
 bool access_makes_dirty(u64 va);
+
+/*
+ * What the hardware may do at any time for an address that is mapped: its access flag is set. Tells which page that
+ * has changed; false if there was nothing to do.
+ */
+bool access_sets_flag(u64 va, ipa_t *page);
 
 #endif

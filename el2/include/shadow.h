@@ -26,6 +26,9 @@ bool shadow_exists(ipa_t page);
 /* The slot of the probe on the instruction at this address, 0 if there is none. */
 u32 shadow_find_probe(ipa_t address);
 
+/* Whether PROBED has another instruction at this address than the guest: a probe, or a guard. `size` in bytes. */
+bool shadow_is_planted(ipa_t address, u64 size);
+
 /* The guest executes this page at EL0: its probes are planted as BRK from here on. */
 void shadow_admit_user(ipa_t page);
 

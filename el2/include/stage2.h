@@ -22,13 +22,20 @@
 #include "addr.h"
 #include "types.h"
 
-#define VIEWS 3
+/*
+ * Beside the views that the host knows of: shadows can be read. A fetch whose table walk met a shadow gets what
+ * is planted at its address; nothing else is run in it.
+ */
+#define VIEW_FETCH 3U
+#define VIEWS 4
 
 enum page_access {
 	PAGE_NORMAL,	   /* read, write, execute */
-	PAGE_READ_EXECUTE, /* PRISTINE of a shadowed page */
+	PAGE_READ_EXECUTE, /* PRISTINE of a shadowed page, and FETCH */
 	PAGE_EXECUTE,	   /* PROBED of a shadowed page */
-	PAGE_EXECUTE_EL1,  /* the same, faulting at EL0 if the core can tell (FEAT_XNX) */
+	/* The same two, faulting for what EL0 fetches if the core can tell (FEAT_XNX). */
+	PAGE_READ_EXECUTE_EL1,
+	PAGE_EXECUTE_EL1,
 };
 
 /* Builds the views; false when the pool has no page left. */

@@ -29,6 +29,12 @@ void step_guarded(struct vcpu *v, u32 word);
 /* Arms (or widens) a step over an access to a shadowed page. */
 void step_data_access(struct vcpu *v, ipa_t page, bool write);
 
+/* Arms (or widens) a step of what is planted at the PC, in the view in which table walks meet no fault. */
+void step_fetch(struct vcpu *v);
+
+/* What was planted has been fetched and has trapped: all is as if that had been in PROBED. */
+void step_end_fetch(struct vcpu *v);
+
 /* Arms the step of the instruction at the PC, whose debug exception the guest masks. */
 void step_masked(struct vcpu *v);
 

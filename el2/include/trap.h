@@ -33,7 +33,7 @@ enum trap_result trap_brk(struct vcpu *v, u64 esr);
 enum trap_result trap_bkpt(struct vcpu *v, u64 esr);
 enum trap_result trap_guest_brk(struct vcpu *v, u64 esr);
 
-/* The instruction at the PC could not be fetched in the probed view: whether a probe is there, which counts as hit. */
+/* The instruction at the PC cannot be fetched where it is planted: whether a probe is there, which counts as hit. */
 bool hit_unfetched(struct vcpu *v);
 
 /* From the vectors. */

@@ -169,7 +169,7 @@ struct vcpu {
 	bool pausing;	/* waits for the host, and has stopped the others */
 	bool kicked;	/* an SGI of the monitor is on its way */
 	bool guest_sgi; /* one of the guest with the same number is */
-	u32 view;	/* SV_VIEW_* that VTTBR_EL2 selects */
+	u32 view;	/* SV_VIEW_* or VIEW_FETCH, which VTTBR_EL2 selects */
 	bool unwatched; /* runs, or has run, in the open view without a step: what it wrote is not known */
 	u32 free_view; /* SV_VIEW_* while it does not step, chosen by an answer */
 	u64 entry;     /* PSCI CPU_ON: where the guest wants this vCPU to start */

@@ -8,10 +8,17 @@
 PATCHED u64 scene = 0;
 PATCHED u64 far_page = 0; /* BEYOND: where the page behind the probed one leads */
 
-enum { BEYOND = 1, WALKS, ALIAS_SMC, ALIAS_BRK };
+enum { BEYOND = 1, WALKS, ALIAS_SMC, ALIAS_BRK, NOT_REACHED, FLAGS };
+
+#define TCR_HA (1UL << 39)
+
+#define BREAKPOINT_AT_EL1 0x1e3UL /* DBGBCR<n>_EL1: any byte, EL1, enabled */
+#define MDSCR_MDE_KDE 0xa000UL
+#define DAIF_D 0x200UL
 
 #define WINDOW 0x100000000UL
 #define CALLS 100
+#define FEW_CALLS 5
 
 /* tables_code.S */
 extern u64 walked_table[];
@@ -68,6 +75,59 @@ static void walks(void)
 	call_many("done");
 }
 
+static u64 class_of(u64 address)
+{
+	const struct caught *caught;
+
+	flush_tables();
+	caught = attempt(call, address, 1, NULL);
+	return caught ? caught->frame.esr >> 26 : 0;
+}
+
+/* What comes before the instruction keeps a probe on it from being hit; and without it the probe is. */
+static void not_reached(void)
+{
+	u64 daif = read_reg(daif);
+
+	map(0, (u64)elsewhere, MAP_UXN);
+	map(1, (u64)elsewhere, MAP_UXN | MAP_PXN);
+	ready("arm");
+	for (u64 i = 0; i < FEW_CALLS; i++)
+		value("never executable", class_of(WINDOW + page_size()));
+	ready("forbidden");
+	write_reg(oslar_el1, 0UL);
+	write_reg(dbgbvr0_el1, WINDOW);
+	write_reg(dbgbcr0_el1, BREAKPOINT_AT_EL1);
+	write_reg(mdscr_el1, MDSCR_MDE_KDE);
+	write_reg(daif, daif & ~DAIF_D);
+	value("breakpoint", class_of(WINDOW));
+	write_reg(daif, daif);
+	write_reg(mdscr_el1, 0UL);
+	write_reg(dbgbcr0_el1, 0UL);
+	ready("broken");
+	value("executable", class_of(WINDOW));
+	ready("done");
+}
+
+/* The hardware sets the access flag, in a table that shares its page with a probe. */
+static void flags(void)
+{
+	u64 sum = 0;
+
+	write_reg(tcr_el1, read_reg(tcr_el1) | TCR_HA);
+	ready("arm");
+	for (u64 i = 0; i < FEW_CALLS; i++) {
+		for (u64 page = 0; page < 2; page++)
+			map_page(walked_table, WINDOW + page * page_size(),
+				 (u64)(page ? one_page : elsewhere),
+				 (MAP_NORMAL & ~MAP_ACCESSED) | MAP_UXN);
+		flush_tables();
+		sum += call(WINDOW, i) + call(WINDOW + page_size(), i);
+	}
+	value("sum", sum);
+	ready("done");
+}
+
 /* Another page at the probe's virtual address, where an instruction of the guest's own has the probe's number. */
 static void aliases(u64 (*caller)(u64, u64), u64 one, u64 other, u64 attributes)
 {
@@ -97,6 +157,12 @@ void guest_main(void)
 		break;
 	case WALKS:
 		walks();
+		break;
+	case FLAGS:
+		flags();
+		break;
+	case NOT_REACHED:
+		not_reached();
 		break;
 	case ALIAS_SMC:
 		aliases(call, (u64)one_page, (u64)other_page, MAP_UXN);

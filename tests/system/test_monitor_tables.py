@@ -11,10 +11,12 @@ from stepvisor.probe.plan import Method
 
 pytestmark = pytest.mark.system
 
-_BEYOND, _WALKS, _ALIAS_SMC, _ALIAS_BRK = 1, 2, 3, 4
+_BEYOND, _WALKS, _ALIAS_SMC, _ALIAS_BRK, _NOT_REACHED, _FLAGS = 1, 2, 3, 4, 5, 6
 _WINDOW = 0x1_0000_0000
 _SLOT = 7
 _CALLS = 100
+_INSTRUCTION_ABORT, _BREAKPOINT = 0x21, 0x31
+"""ESR_EL1.EC, of an exception taken from EL1."""
 
 _cpus = pytest.mark.parametrize("cpu", [CPUS[0], CPUS[-1]])
 
@@ -61,6 +63,47 @@ def test_table_in_a_probed_page_hides_no_hit(cpu: str, granule: str, method: Met
         guest.go()
         assert guest.finish().failures == []
         guest.assert_clean()
+
+
+@_cpus
+@pytest.mark.parametrize("method", [Method.STEP, None])
+def test_what_is_not_reached_is_no_hit(cpu: str, method: Method | None) -> None:
+    """Not executable, or the guest's own breakpoint on it; the root table shares a probed page."""
+    variables = {"scene": _NOT_REACHED}
+    with BareGuest("tables", cpu=cpu, variables=variables) as guest:
+        guest.ready("arm")
+        guest.arm("table_code", "elsewhere", method=method)
+        hits = []
+        for checkpoint in ("forbidden", "broken", "done"):
+            guest.go()
+            guest.ready(checkpoint)
+            hits.append(guest.hits_of(2))
+        guest.go()
+        report = guest.finish()
+        guest.assert_clean()
+
+    assert hits == [0, 0, 1]
+    assert report.values["never executable"] == _INSTRUCTION_ABORT
+    assert report.values["breakpoint"] == _BREAKPOINT
+    assert report.values == run_native("tables", cpu=cpu, variables=variables).values
+
+
+@pytest.mark.parametrize("method", [Method.STEP, None])
+def test_flags_that_the_hardware_sets_hide_no_hit(method: Method | None) -> None:
+    """The walk of a fetch writes to a page that is shadowed."""
+    variables = {"scene": _FLAGS}
+    with BareGuest("tables", cpu=CPUS[-1], variables=variables) as guest:
+        guest.ready("arm")
+        guest.arm("table_code", "elsewhere", method=method)
+        guest.go()
+        guest.ready("done")
+        hits = guest.hits_of(2)
+        guest.go()
+        report = guest.finish()
+        guest.assert_clean()
+
+    assert hits == 5
+    assert report.values == run_native("tables", cpu=CPUS[-1], variables=variables).values
 
 
 @_cpus
