@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from bare import CPUS, GRANULES, BareGuest
+from command_line import wait_until
 
 from stepvisor import Event, GuestEvent
 from stepvisor.errors import MonitorError
@@ -142,8 +143,13 @@ def test_steps(guest: BareGuest) -> None:
     stop = guest.request(end, 2)
     stop = replace(stop, va=stop.va - _IMAGE + _KERNEL_BASE, action=Action.STEP_STOP)
     guest.monitor.arm([start, stop])
-    _end(guest)
+    guest.go()
+    guest.ready("isolated")
+    assert wait_until(lambda: bool(found) and found[-1][0] is Outcome.STOPPED, 60)
     hub.close()
+    guest.go()
+    assert guest.finish().failures == []
+    guest.assert_clean()
 
     assert found == [
         (Outcome.STARTED, start.va),
