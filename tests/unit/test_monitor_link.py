@@ -71,7 +71,7 @@ def test_parameters_are_where_the_declaration_says(world: World) -> None:
     values = struct.unpack("<11Q4I", raw)
     assert values == (
         *(wire.CONTROL_MAGIC, wire.ABI_HASH, RAM_BASE, RAM_SIZE, 0x4800_0000, 0x4A00_0000),
-        *(0x800_0000, 0x80A_0000, 0x900_0000, 0x902_0000, 4096, 2, 0, 1000, 1000),
+        *(0x800_0000, 0x80A_0000, 0x900_0000, 0x902_0000, 4096, 2, 0, 5000, 1000),
     )
 
 

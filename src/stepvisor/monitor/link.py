@@ -58,7 +58,8 @@ class BootParameters:
     vcpus: int
     flags: int = 0
     """Bits of ``wire.Flag``."""
-    heartbeat_timeout_ms: int = 1000
+    heartbeat_timeout_ms: int = 5000
+    """A busy process, whose other threads have the interpreter, is not one that died."""
     tick_hz: int = 1000
 
 
