@@ -265,7 +265,7 @@ void stage2_break(u32 view, ipa_t page)
 void stage2_flush(void)
 {
 	dsb_ishst();
-	/* All VMIDs at once: a change touches two or three views. */
+	/* All VMIDs at once: a change touches all but OPEN. */
 	asm volatile("tlbi alle1is" ::: "memory");
 	dsb_ish();
 	isb();

@@ -2,7 +2,7 @@
 /*
  * Stage 2: what of physical memory the guest reaches, and where a probed page leads.
  *
- * Three views, identity maps that differ in shadowed pages only:
+ * Four views, identity maps that differ in shadowed pages only; the host knows of three, and VIEW_FETCH is below:
  *
  *   view      fetch from        read                write
  *   PROBED    the shadow        fault (execute-only) fault

@@ -27,10 +27,10 @@ struct frame {
 enum step_mode {
 	STEP_NONE = 0,
 	STEP_DISPLACED, /* the instruction under a probe, in the pristine view */
-	STEP_DATA,	/* an access to a shadowed page, in the pristine or the open view */
-	STEP_MASKED,	/* one whose debug exception the guest masks */
-	STEP_TRACE,	/* one of many, for a tracer */
-	STEP_SEQUENCE,	/* one of an exclusive sequence, until its store-exclusive */
+	STEP_DATA,   /* an access to a shadowed page, or a fetch through one; any view but PROBED */
+	STEP_MASKED, /* one whose debug exception the guest masks */
+	STEP_TRACE,  /* one of many, for a tracer */
+	STEP_SEQUENCE, /* one of an exclusive sequence, until its store-exclusive */
 };
 
 #define NO_CODE_PAGE 1UL
